@@ -1,0 +1,121 @@
+"""Validation at the boundary: a value and a type hint in, the typed value out, or a clear error."""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import msgspec
+
+from dhenara_stream.errors import ConfigError
+
+__all__ = ["coerce"]
+
+
+def coerce(value: Any, hint: Any, path: str) -> Any:
+    """``value`` as ``hint``; mappings become structs, strings become enum members.
+
+    Raises:
+        ConfigError: Naming ``path``, what was expected and what was given.
+    """
+    origin = get_origin(hint)
+    if hint is Any or hint is object or isinstance(hint, TypeVar):
+        return value
+    if origin is typing.Annotated and isinstance(value, get_args(hint)[0]):
+        return _leaf(value, hint, path)
+    if origin in (Union, types.UnionType):
+        return _union(value, get_args(hint), path)
+    if origin in (list, Sequence):
+        return _sequence(value, get_args(hint)[0], path)
+    if origin in (dict, Mapping):
+        return _mapping(value, get_args(hint), path)
+    if origin is type or hint is type:
+        return _instance(value, type, "a class", path)
+    if origin is Callable or hint is Callable or hint is types.FunctionType:
+        if not callable(value):
+            raise ConfigError(f"{path}: expected a callable, got {_kind(value)}")
+        return value
+    if isinstance(hint, type) and issubclass(origin or hint, msgspec.Struct):
+        return _struct(value, hint, path)
+    return _leaf(value, hint, path)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"`{type(value).__name__}`"
+
+
+def _instance(value: Any, cls: type, what: str, path: str) -> Any:
+    if not isinstance(value, cls):
+        raise ConfigError(f"{path}: expected {what}, got {_kind(value)}")
+    return value
+
+
+def _union(value: Any, members: tuple[Any, ...], path: str) -> Any:
+    if value is None and type(None) in members:
+        return None
+    errors: list[ConfigError] = []
+    for member in members:
+        if member is type(None):
+            continue
+        try:
+            return coerce(value, member, path)
+        except ConfigError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    # The longest path is the member that fitted best: its complaint is the useful one.
+    deepest = max(errors, key=lambda error: len(error.message.split(":", 1)[0]))
+    if len(deepest.message.split(":", 1)[0]) > len(path):
+        raise deepest
+    wanted = ", ".join(_name(m) for m in members if m is not type(None))
+    raise ConfigError(f"{path}: expected one of {wanted}, got {_kind(value)}")
+
+
+def _name(hint: Any) -> str:
+    return getattr(hint, "__name__", None) or str(hint)
+
+
+def _sequence(value: Any, item: Any, path: str) -> list[Any]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise ConfigError(f"{path}: expected a list, got {_kind(value)}")
+    values = cast("Sequence[Any]", value)
+    return [coerce(v, item, f"{path}[{i}]") for i, v in enumerate(values)]
+
+
+def _mapping(value: Any, args: tuple[Any, ...], path: str) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path}: expected a dict, got {_kind(value)}")
+    items = cast("Mapping[Any, Any]", value).items()
+    return {coerce(k, args[0], path): coerce(v, args[1], f"{path}.{k}") for k, v in items}
+
+
+def _struct(value: Any, cls: Any, path: str) -> Any:
+    if isinstance(value, get_origin(cls) or cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path}: expected {_name(cls)} or a dict, got {_kind(value)}")
+    try:
+        return cls.model_validate(value)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}") from None
+
+
+def _leaf(value: Any, hint: Any, path: str) -> Any:
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        allowed = _allowed(hint)
+        choices = f"; allowed: {', '.join(map(repr, allowed))}" if allowed else ""
+        text = str(error)
+        raise ConfigError(f"{path}: {text[:1].lower()}{text[1:]}{choices}") from None
+
+
+def _allowed(hint: Any) -> list[Any]:
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return [member.value for member in hint]
+    return []
