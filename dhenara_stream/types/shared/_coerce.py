@@ -6,7 +6,7 @@ import enum
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -81,15 +81,16 @@ def _name(hint: Any) -> str:
 def _sequence(value: Any, item: Any, path: str) -> list[Any]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
         raise ConfigError(f"{path}: expected a list, got {_kind(value)}")
-    values = cast("Sequence[Any]", value)
+    values: Sequence[Any] = value
     return [coerce(v, item, f"{path}[{i}]") for i, v in enumerate(values)]
 
 
 def _mapping(value: Any, args: tuple[Any, ...], path: str) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{path}: expected a dict, got {_kind(value)}")
-    items = cast("Mapping[Any, Any]", value).items()
-    return {coerce(k, args[0], path): coerce(v, args[1], f"{path}.{k}") for k, v in items}
+    given: Mapping[Any, Any] = value
+    key, item = args
+    return {coerce(k, key, path): coerce(v, item, f"{path}.{k}") for k, v in given.items()}
 
 
 def _struct(value: Any, cls: Any, path: str) -> Any:

@@ -33,7 +33,7 @@ class SSEErrorCode(BaseEnum):
     client_decode_error = "client_decode_error"
 
 
-class SSEErrorData(BaseModel):
+class SSEErrorData(BaseModel, kw_only=True):
     """An error as data.
 
     Attributes:
@@ -60,7 +60,7 @@ class SSEErrorData(BaseModel):
         return cls(error_code=code, message=error.message, details=error.facts())
 
 
-class SSEResponse(BaseModel, Generic[T]):
+class SSEResponse(BaseModel, Generic[T], kw_only=True):
     """One event: its kind and its payload.
 
     Attributes:
@@ -109,7 +109,7 @@ class SSEResponse(BaseModel, Generic[T]):
             return SSEErrorResponse.decode_error(str(error))
 
 
-class SSEErrorResponse(SSEResponse[SSEErrorData]):
+class SSEErrorResponse(SSEResponse[SSEErrorData], kw_only=True):
     """An error event; after it the stream ends."""
 
     event: SSEEventType = SSEEventType.ERROR
@@ -169,8 +169,9 @@ def _parse(fields: dict[str, str], data_type: Any) -> SSEResponse[Any]:
     if data_type is not None and data_type is not payload:
         cls, payload = SSEResponse, data_type
     data = _payload(fields["data"], payload)
-    restored: SSEResponse[Any] = cls(event=event, data=data, id=fields.get("id"), retry=retry)
-    return restored
+    build: Any = cls
+    event_object: SSEResponse[Any] = build(event=event, data=data, id=fields.get("id"), retry=retry)
+    return event_object
 
 
 def _payload(text: str, payload: type[BaseModel] | None) -> Any:

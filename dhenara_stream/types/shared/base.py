@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import enum
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, dataclass_transform, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_type_hints
 
 import msgspec
 
@@ -28,18 +28,7 @@ class BaseEnum(enum.StrEnum):
         return {member.value for member in cls}
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
-class _ModelMeta(msgspec.StructMeta):
-    """Makes fields keyword-only in subclasses, too: msgspec does not inherit that setting."""
-
-    if not TYPE_CHECKING:
-
-        def __new__(mcls, name: str, bases: Any, namespace: Any, **options: Any) -> Any:
-            options.setdefault("kw_only", True)
-            return super().__new__(mcls, name, bases, namespace, **options)
-
-
-class BaseModel(msgspec.Struct, metaclass=_ModelMeta):
+class BaseModel(msgspec.Struct, kw_only=True):
     """A struct with ``model_dump`` and its companions."""
 
     def model_dump(
@@ -83,7 +72,8 @@ class BaseModel(msgspec.Struct, metaclass=_ModelMeta):
             return obj
         if not isinstance(obj, Mapping):
             raise ConfigError(f"{cls.__name__}: expected a dict, got `{type(obj).__name__}`")
-        return cls._from_mapping(cast("Mapping[str, Any]", obj))
+        given: Mapping[str, Any] = obj
+        return cls._from_mapping(given)
 
     @classmethod
     def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
@@ -126,11 +116,12 @@ def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
         return value.model_dump(mode="json" if as_json else "python", exclude_none=exclude_none)
     if isinstance(value, Secret):
         return MASK
-    if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
-        return {k: _dump(v, exclude_none, as_json) for k, v in items}
+    if isinstance(value, Mapping):
+        items: Mapping[Any, Any] = value
+        return {k: _dump(v, exclude_none, as_json) for k, v in items.items()}
     if isinstance(value, list | tuple):
-        return [_dump(v, exclude_none, as_json) for v in cast("list[Any]", value)]
+        values: Sequence[Any] = value
+        return [_dump(v, exclude_none, as_json) for v in values]
     if as_json and value is not None and not isinstance(value, str | int | float):
         return msgspec.to_builtins(value, enc_hook=str)
     return str(value) if as_json and isinstance(value, enum.Enum) else value
@@ -151,8 +142,7 @@ def _aliases(cls: type[msgspec.Struct]) -> dict[str, str]:
     return {_camel(name): name for name in cls.__struct_fields__}
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
-class _InputMeta(_ModelMeta):
+class _InputMeta(msgspec.StructMeta):
     """Turns a wrong call into a ConfigError that names the field; accepts camelCase."""
 
     if not TYPE_CHECKING:
@@ -184,7 +174,7 @@ def _unknown_field(cls: type[msgspec.Struct], name: str) -> str:
     return f"{cls.__name__}: no field {name!r}{hint} (fields: {', '.join(cls.__struct_fields__)})"
 
 
-class InputModel(BaseModel, metaclass=_InputMeta):
+class InputModel(BaseModel, metaclass=_InputMeta, kw_only=True):
     """A struct that users fill in: checked when made and when a field is assigned."""
 
     def __post_init__(self) -> None:

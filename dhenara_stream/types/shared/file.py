@@ -85,7 +85,7 @@ _TEXT_TYPES = frozenset(
 )
 
 
-class FileMetadata(InputModel):
+class FileMetadata(InputModel, kw_only=True):
     """Facts about a file; ``file_size`` in bytes."""
 
     file_name: str
@@ -94,7 +94,7 @@ class FileMetadata(InputModel):
     isinstance_of_dj_fileclass: bool | None = None
 
 
-class GenericFile(InputModel):
+class GenericFile(InputModel, kw_only=True):
     """A named file; its subclasses hold the content."""
 
     name: str
@@ -116,7 +116,7 @@ class GenericFile(InputModel):
         raise ConfigError(f"file {self.name!r}: a GenericFile has no content; use StoredFile")
 
 
-class GenericFileContent(InputModel):
+class GenericFileContent(InputModel, kw_only=True):
     """The bytes of a file, plain or in base64."""
 
     content_format: Literal["bytes", "base64"] | None = None
@@ -124,7 +124,7 @@ class GenericFileContent(InputModel):
     content_b64_json: str | None = None
 
 
-class StoredFile(GenericFile):
+class StoredFile(GenericFile, kw_only=True):
     """A file given by its bytes, a path, a URL or a data URL."""
 
     url: str | None = None
@@ -174,7 +174,7 @@ class StoredFile(GenericFile):
         raise ConfigError(f"file {self.name!r}: give one of content, path or url")
 
 
-class FileContentData(InputModel):
+class FileContentData(InputModel, kw_only=True):
     """A file's content as an earlier processing step left it."""
 
     name: str
@@ -188,7 +188,7 @@ class FileContentData(InputModel):
     processing_message: str = ""
 
 
-class ProcessedFile(GenericFile):
+class ProcessedFile(GenericFile, kw_only=True):
     """A file whose content was extracted before."""
 
     processed_content: FileContentData

@@ -31,7 +31,13 @@ class Secret(str):
         return format(MASK, spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return str, (MASK,)
+        return Secret, (MASK,)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
 
 
 def check_secret(value: str) -> str | None:

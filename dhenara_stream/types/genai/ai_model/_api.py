@@ -29,7 +29,7 @@ _REQUIRED: dict[AIModelAPIProviderEnum, tuple[bool, tuple[str, ...], tuple[str, 
 }
 
 
-class AIModelAPI(InputModel):
+class AIModelAPI(InputModel, kw_only=True):
     """An account at a provider. Its secrets never show in ``repr``, dumps or pickles.
 
     Attributes:
@@ -107,24 +107,6 @@ class AIModelAPI(InputModel):
     def __rich_repr__(self) -> Any:
         yield "provider", self.provider.value
         yield "api_key", self.api_key
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        public = self.model_dump(exclude={"api_key", "credentials"})
-        return _unpickled, (public,)
-
-    def __copy__(self) -> AIModelAPI:
-        return msgspec.structs.replace(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> AIModelAPI:
-        return msgspec.structs.replace(self, config=dict(self.config))
-
-
-def _unpickled(public: dict[str, Any]) -> AIModelAPI:
-    # The secrets did not travel: a call made with this object says that the key is missing.
-    api = AIModelAPI.__new__(AIModelAPI)
-    for name, value in {"api_key": None, "credentials": None, **public}.items():
-        msgspec.structs.force_setattr(api, name, value)
-    return api
 
 
 def _checked_key(api: AIModelAPI) -> Secret:

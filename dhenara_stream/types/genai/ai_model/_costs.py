@@ -20,7 +20,7 @@ _PER_MILLION = 1_000_000
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class HostedToolCostRule(InputModel):
+class HostedToolCostRule(InputModel, kw_only=True):
     """The price of one counter of ``usage.hosted_tool_usage``, in US dollars."""
 
     key: str
@@ -54,7 +54,7 @@ class HostedToolCostRule(InputModel):
         )
 
 
-class ChatModelCostData(InputModel):
+class ChatModelCostData(InputModel, kw_only=True):
     """Prices of a chat model, in US dollars per million tokens.
 
     A cache price that is ``None`` counts as the input price.

@@ -12,7 +12,7 @@ from ._usage import ChatResponseUsage, UsageCharge
 __all__ = ["AIModelEndpoint"]
 
 
-class AIModelEndpoint(InputModel):
+class AIModelEndpoint(InputModel, kw_only=True):
     """A model reached through an API account; ``cost_data`` overrides the model's prices."""
 
     api: AIModelAPI

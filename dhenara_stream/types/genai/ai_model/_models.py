@@ -18,7 +18,7 @@ Tokens = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
-class ValidOptionValue(InputModel):
+class ValidOptionValue(InputModel, kw_only=True):
     """The values that one option of a model may take."""
 
     allowed_values: list[Any]
@@ -28,7 +28,7 @@ class ValidOptionValue(InputModel):
     display_only: bool = False
 
 
-class ChatModelSettings(InputModel):
+class ChatModelSettings(InputModel, kw_only=True):
     """Limits of a chat model in tokens, and how to talk to it.
 
     Attributes:
@@ -84,7 +84,7 @@ class ChatModelSettings(InputModel):
         msgspec.structs.force_setattr(self, "max_input_tokens", given)
 
 
-class BaseAIModel(InputModel):
+class BaseAIModel(InputModel, kw_only=True):
     """What foundation models and models made from them share."""
 
     provider: AIModelProviderEnum
@@ -166,7 +166,7 @@ class BaseAIModel(InputModel):
         return defaults | options
 
 
-class FoundationModel(BaseAIModel):
+class FoundationModel(BaseAIModel, kw_only=True):
     """A maker's model; usable as it is, or as the ground of your own."""
 
     def clone(self, model_name: str) -> AIModel:
@@ -191,7 +191,7 @@ class FoundationModel(BaseAIModel):
         return AIModel(**(own | fields), metadata=metadata, foundation_model=self)
 
 
-class AIModel(BaseAIModel):
+class AIModel(BaseAIModel, kw_only=True):
     """A model of your own; what it does not say, its foundation model says."""
 
     foundation_model: FoundationModel | None = None

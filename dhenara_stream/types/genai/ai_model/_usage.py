@@ -11,7 +11,7 @@ from dhenara_stream.types.shared.base import BaseModel
 __all__ = ["ChatResponseUsage", "HostedToolUsage", "UsageCharge", "UsageChargeComponent"]
 
 
-class HostedToolUsage(BaseModel):
+class HostedToolUsage(BaseModel, kw_only=True):
     """Counters of tools that ran at the provider, e.g. ``request_counts["web_search"]``."""
 
     request_counts: dict[str, int] = msgspec.field(default_factory=dict[str, int])
@@ -20,7 +20,7 @@ class HostedToolUsage(BaseModel):
     details: dict[str, Any] | None = None
 
 
-class ChatResponseUsage(BaseModel):
+class ChatResponseUsage(BaseModel, kw_only=True):
     """Tokens of one call, as the provider counted them. ``None`` is "not told", never 0.
 
     Attributes:
@@ -46,7 +46,7 @@ class ChatResponseUsage(BaseModel):
     native: dict[str, Any] | None = None
 
 
-class UsageChargeComponent(BaseModel):
+class UsageChargeComponent(BaseModel, kw_only=True):
     """One line of a bill, in US dollars."""
 
     key: str
@@ -56,7 +56,7 @@ class UsageChargeComponent(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class UsageCharge(BaseModel):
+class UsageCharge(BaseModel, kw_only=True):
     """What a call cost in US dollars; ``charge`` is ``cost`` with the endpoint's multiplier."""
 
     cost: float
