@@ -6,13 +6,13 @@ import enum
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 
-__all__ = ["coerce"]
+__all__ = ["coerce", "is_mapping", "is_sequence"]
 
 
 def coerce(value: Any, hint: Any, path: str) -> Any:
@@ -41,6 +41,16 @@ def coerce(value: Any, hint: Any, path: str) -> Any:
     if isinstance(hint, type) and issubclass(origin or hint, msgspec.Struct):
         return _struct(value, hint, path)
     return _leaf(value, hint, path)
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether ``value`` is a dict or the like."""
+    return isinstance(value, Mapping)
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether ``value`` is a list or the like, and not text."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _kind(value: Any) -> str:
@@ -79,24 +89,22 @@ def _name(hint: Any) -> str:
 
 
 def _sequence(value: Any, item: Any, path: str) -> list[Any]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+    if not is_sequence(value):
         raise ConfigError(f"{path}: expected a list, got {_kind(value)}")
-    values: Sequence[Any] = value
-    return [coerce(v, item, f"{path}[{i}]") for i, v in enumerate(values)]
+    return [coerce(v, item, f"{path}[{i}]") for i, v in enumerate(value)]
 
 
 def _mapping(value: Any, args: tuple[Any, ...], path: str) -> dict[Any, Any]:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise ConfigError(f"{path}: expected a dict, got {_kind(value)}")
-    given: Mapping[Any, Any] = value
     key, item = args
-    return {coerce(k, key, path): coerce(v, item, f"{path}.{k}") for k, v in given.items()}
+    return {coerce(k, key, path): coerce(v, item, f"{path}.{k}") for k, v in value.items()}
 
 
 def _struct(value: Any, cls: Any, path: str) -> Any:
     if isinstance(value, get_origin(cls) or cls):
         return value
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise ConfigError(f"{path}: expected {_name(cls)} or a dict, got {_kind(value)}")
     try:
         return cls.model_validate(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_type_hints
 
@@ -13,7 +13,7 @@ import msgspec
 
 from dhenara_stream.errors import ConfigError
 
-from ._coerce import coerce
+from ._coerce import coerce, is_mapping, is_sequence
 from .secret import MASK, Secret
 
 __all__ = ["BaseEnum", "BaseModel", "InputModel"]
@@ -70,10 +70,9 @@ class BaseModel(msgspec.Struct, kw_only=True):
         """
         if isinstance(obj, cls):
             return obj
-        if not isinstance(obj, Mapping):
+        if not is_mapping(obj):
             raise ConfigError(f"{cls.__name__}: expected a dict, got `{type(obj).__name__}`")
-        given: Mapping[str, Any] = obj
-        return cls._from_mapping(given)
+        return cls._from_mapping(obj)
 
     @classmethod
     def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
@@ -116,12 +115,10 @@ def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
         return value.model_dump(mode="json" if as_json else "python", exclude_none=exclude_none)
     if isinstance(value, Secret):
         return MASK
-    if isinstance(value, Mapping):
-        items: Mapping[Any, Any] = value
-        return {k: _dump(v, exclude_none, as_json) for k, v in items.items()}
-    if isinstance(value, list | tuple):
-        values: Sequence[Any] = value
-        return [_dump(v, exclude_none, as_json) for v in values]
+    if is_mapping(value):
+        return {k: _dump(v, exclude_none, as_json) for k, v in value.items()}
+    if is_sequence(value):
+        return [_dump(v, exclude_none, as_json) for v in value]
     if as_json and value is not None and not isinstance(value, str | int | float):
         return msgspec.to_builtins(value, enc_hook=str)
     return str(value) if as_json and isinstance(value, enum.Enum) else value
