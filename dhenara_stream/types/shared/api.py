@@ -159,9 +159,7 @@ def _parse(fields: dict[str, str], data_type: Any) -> SSEResponse[Any]:
         event = SSEEventType(fields.get("event", ""))
     except ValueError:
         known = ", ".join(SSEEventType)
-        raise ValueError(
-            f"unknown event type {fields.get('event')!r} (known: {known})"
-        ) from None
+        raise ValueError(f"unknown event type {fields.get('event')!r} (known: {known})") from None
     retry = int(fields["retry"]) if "retry" in fields else None
     classes: tuple[type[SSEResponse[Any]], type[BaseModel] | None]
     classes = SSEResponse._restored.get(event, (SSEResponse, None))  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,126 @@
+"""Answers that have to fit a schema."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+
+from dhenara_stream.errors import ConfigError
+from dhenara_stream.types.shared.base import InputModel
+
+__all__ = ["StructuredOutputConfig"]
+
+_REF = "#/$defs/"
+_FENCE = re.compile(r"^\s*```[\w-]*\n(.*?)\n?```\s*$", re.DOTALL)
+
+
+class StructuredOutputConfig(InputModel, kw_only=True):
+    """The schema an answer must fit, and the class it stands for.
+
+    Attributes:
+        output_schema: A JSON schema of an object. It is copied, and never changed.
+        model_class_reference: A msgspec Struct, dataclass, TypedDict or pydantic model; the
+            answer is validated with it.
+        allow_post_process_on_error: Whether a JSON object may be taken out of other text.
+    """
+
+    output_schema: dict[str, Any]
+    model_class_reference: type | None = None
+    allow_post_process_on_error: bool = False
+
+    @classmethod
+    def from_model(cls, model: type) -> StructuredOutputConfig:
+        """A config for a class.
+
+        Raises:
+            ConfigError: If no JSON schema can be made of it.
+        """
+        return cls(output_schema=_schema_of(model), model_class_reference=model)
+
+    def get_schema(self) -> dict[str, Any]:
+        """A copy of the schema."""
+        return deepcopy(self.output_schema)
+
+    def get_model_class(self) -> type | None:
+        """The class, where one was given."""
+        return self.model_class_reference
+
+    def instance(self, data: dict[str, Any]) -> Any:
+        """``data`` as an instance of the class; ``data`` itself without one.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        model: Any = self.model_class_reference
+        if model is None:
+            return data
+        if _is_pydantic(model):
+            return model.model_validate(data)
+        return msgspec.convert(data, model)
+
+    def parse(self, text: str) -> tuple[dict[str, Any] | None, str | None, bool]:
+        """``(data, error, post_processed)`` of an answer's text.
+
+        The text is JSON, perhaps in a code fence; with ``allow_post_process_on_error`` the
+        last JSON object in the text will do.
+        """
+        data, error = self._load(text)
+        if error is None:
+            return data, None, False
+        if self.allow_post_process_on_error:
+            for candidate in _objects_in(text):
+                found, why = self._load(candidate)
+                if why is None:
+                    return found, None, True
+        return None, error, False
+
+    def _load(self, text: str) -> tuple[dict[str, Any] | None, str | None]:
+        fenced = _FENCE.match(text)
+        try:
+            data = msgspec.json.decode(fenced.group(1) if fenced else text)
+            if isinstance(data, str):  # an object inside a JSON string
+                data = msgspec.json.decode(data)
+            if not isinstance(data, dict):
+                return None, f"expected a JSON object, got {type(data).__name__}"
+            self.instance(data)  # pyright: ignore[reportUnknownArgumentType]
+        except ValueError as error:  # msgspec's and pydantic's errors are ValueErrors
+            return None, str(error)
+        return data, None  # pyright: ignore[reportUnknownVariableType]
+
+
+def _is_pydantic(model: Any) -> bool:
+    return hasattr(model, "model_json_schema") and not issubclass(model, msgspec.Struct)
+
+
+def _schema_of(model: Any) -> dict[str, Any]:
+    if _is_pydantic(model):
+        schema: dict[str, Any] = model.model_json_schema()
+        return schema
+    try:
+        (schema,), components = msgspec.json.schema_components(
+            [model], ref_template=_REF + "{name}"
+        )
+    except TypeError as error:
+        raise ConfigError(
+            f"structured_output: no JSON schema can be made of {model!r}: {error}; give a msgspec "
+            "Struct, a dataclass, a TypedDict, a pydantic model or a StructuredOutputConfig"
+        ) from None
+    name = str(schema.get("$ref", "")).removeprefix(_REF)
+    root: dict[str, Any] = components.get(name, schema)
+    if root.get("type") != "object":
+        raise ConfigError(f"structured_output: {model!r} is not a JSON object")
+    others = {key: value for key, value in components.items() if key != name}
+    # A class that refers to itself keeps its own definition beside the root.
+    if f"'{_REF}{name}'" in str(components):
+        others[name] = deepcopy(root)
+    return root | ({"$defs": others} if others else {})
+
+
+def _objects_in(text: str) -> list[str]:
+    # Candidates from the last opening brace to the first; each up to the last closing brace.
+    end = text.rfind("}") + 1
+    starts = [match.start() for match in re.finditer(r"\{", text[:end])]
+    return [text[start:end] for start in starts]
