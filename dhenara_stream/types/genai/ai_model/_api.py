@@ -78,7 +78,9 @@ class AIModelAPI(InputModel, kw_only=True):
     def _check_config(self) -> None:
         base_url = self.config.get("base_url")
         if base_url is not None and not _is_http_url(base_url):
-            raise ConfigError("AIModelAPI.config['base_url']: expected a URL like https://host/path")
+            raise ConfigError(
+                "AIModelAPI.config['base_url']: expected a URL like https://host/path"
+            )
         headers = self.config.get("headers")
         if headers is None:
             return

@@ -163,7 +163,7 @@ class ToolDefinition(InputModel, kw_only=True):
 def _parameters(schema: Dict) -> FunctionParameters:
     properties = {
         name: FunctionParameter(
-            type=str(prop.get("type", "object")),
+            type=str(prop.get("type", "string" if "enum" in prop else "object")),
             description=prop.get("description"),
             allowed_values=prop.get("enum"),
             json_schema=prop,
@@ -176,33 +176,33 @@ def _parameters(schema: Dict) -> FunctionParameters:
 
 def _signature_schema(function: Callable[..., Any], docs: dict[str, str]) -> Dict:
     hints = typing.get_type_hints(function, include_extras=True)
-    properties: dict[str, Dict] = {}
-    required: list[str] = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        if variadic or name in ("self", "cls"):
-            continue
-        properties[name] = _type_schema(name, hints.get(name, str))
-        if name in docs:
-            properties[name].setdefault("description", docs[name])
-        if parameter.default is parameter.empty:
-            required.append(name)
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind not in _VARIADIC and name not in ("self", "cls")
+    }
+    wanted = [_without_none(hints.get(name, str)) for name in parameters]
+    schemas, definitions = _schemas(function, wanted)
+    properties = dict(zip(parameters, schemas, strict=True))
+    for name in properties.keys() & docs.keys():
+        properties[name] = {"description": docs[name]} | properties[name]
+    required = [name for name, p in parameters.items() if p.default is p.empty]
     schema: Dict = {"type": "object", "properties": properties}
-    return schema | ({"required": required} if required else {})
+    schema |= {"required": required} if required else {}
+    return schema | ({"$defs": definitions} if definitions else {})
 
 
-def _type_schema(name: str, hint: Any) -> Dict:
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _schemas(function: Callable[..., Any], hints: list[Any]) -> tuple[list[Dict], Dict]:
     try:
-        schema = msgspec.json.schema(_without_none(hint))
+        schemas, definitions = msgspec.json.schema_components(hints, ref_template="#/$defs/{name}")
     except TypeError as error:
         raise ConfigError(
-            f"tool parameter {name!r}: its type has no JSON schema: {error}"
+            f"tool {function!r}: a parameter's type has no JSON schema: {error}"
         ) from None
-    if "$ref" in schema:  # inline, since the schema becomes part of another one
-        definitions: Dict = schema.pop("$defs")
-        root = definitions.pop(str(schema["$ref"]).rsplit("/", 1)[-1])
-        schema = root | ({"$defs": definitions} if definitions else {})
-    return schema
+    return list(schemas), definitions
 
 
 def _without_none(hint: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The wire protocols: request bodies out, events in. Sans-IO."""

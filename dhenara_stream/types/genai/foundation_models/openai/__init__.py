@@ -1,0 +1,5 @@
+"""OpenAI's models."""
+
+from .chat import CHAT_MODELS
+
+__all__ = ["CHAT_MODELS"]
