@@ -23,6 +23,7 @@ __all__ = [
     "Ping",
     "ReasoningDelta",
     "ReasoningSummaryDelta",
+    "RedactedReasoning",
     "RefusalDelta",
     "SignatureDelta",
     "StreamInfo",
@@ -112,6 +113,14 @@ class OpaqueUpdate(msgspec.Struct, frozen=True, gc=False):
     choice: int = 0
 
 
+class RedactedReasoning(msgspec.Struct, frozen=True, gc=False):
+    """Reasoning that the provider hides: opaque, whole, to be sent back."""
+
+    index: int
+    data: str
+    choice: int = 0
+
+
 class AnnotationDelta(msgspec.Struct, frozen=True, gc=False):
     """One more citation of a block of text."""
 
@@ -189,6 +198,7 @@ Delta = (
     | ToolCallStart
     | OpaqueStart
     | OpaqueUpdate
+    | RedactedReasoning
     | AnnotationDelta
     | BlockInfo
     | BlockEnd

@@ -41,12 +41,14 @@ class WireRequest(msgspec.Struct, kw_only=True, frozen=True):
         headers: The protocol's own headers.
         body: The JSON body, as an object.
         adjustments: What was left out or changed because the model would refuse it, in words.
+        output_tool: The tool that carries the structured output, where the model has no other way.
     """
 
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
     adjustments: Sequence[str] = ()
+    output_tool: str | None = None
 
 
 class ErrorReply(msgspec.Struct, kw_only=True, frozen=True):
