@@ -4,6 +4,7 @@
 
     DhenaraStreamError
     ├── ConfigError (also ValueError)       the caller: a wrong argument, key, file or setting
+    │   └── UsageError (also RuntimeError)  a method that does not fit: sync for async, closed, ...
     ├── TransportError                      the network
     │   ├── ConnectError                    no connection: DNS, refused, TLS, proxy
     │   ├── StreamInterrupted               the connection broke while the answer was read
@@ -53,6 +54,7 @@ __all__ = [
     "TransportError",
     "TruncatedStream",
     "UnexpectedResponse",
+    "UsageError",
     "provider_error_class",
 ]
 
@@ -127,6 +129,10 @@ def _rebuild(
 
 class ConfigError(DhenaraStreamError, ValueError):
     """The caller's input is wrong; nothing was sent."""
+
+
+class UsageError(ConfigError, RuntimeError):
+    """A method was called that does not fit: of a sync client in async code, of a closed one."""
 
 
 class TransportError(DhenaraStreamError):

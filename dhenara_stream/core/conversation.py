@@ -2,12 +2,14 @@
 
 Rules: ``messages`` excludes ``prompt`` and ``context``. System prompts become instructions.
 Neighbouring messages of one speaker become one turn. Tool results belong to the user.
-Every tool call is answered in the turn after it, and every result answers a call.
+Every tool call is answered in the turn after it, and every result answers a call. What is empty
+or only white space says nothing and is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -20,6 +22,7 @@ from dhenara_stream.types.genai.dhenara.request import (
     ToolCallResult,
     ToolCallResultsMessage,
 )
+from dhenara_stream.types.genai.dhenara.request._prompt import limit_words
 from dhenara_stream.types.genai.dhenara.response import ChatResponse
 from dhenara_stream.types.shared.file import FilePayload
 
@@ -55,10 +58,10 @@ def conversation(
     turns: list[Turn] = []
     for path, message in _messages(prompt, context, messages):
         if isinstance(message, Prompt) and message.role == PromptMessageRoleEnum.SYSTEM:
-            system.append(_as_instruction(message))
+            system += _spoken(path, _as_instruction(path, message))
         else:
             _append(turns, path, message)
-    if not any(turn.parts for turn in turns):
+    if not turns:
         raise ConfigError("prompt: the conversation is empty; give prompt or messages")
     _check_pairs(turns)
     return system, turns
@@ -79,20 +82,20 @@ def _messages(prompt: Any, context: Any, messages: Any) -> Iterable[tuple[str, A
 
 
 def _listed(path: str, value: Any) -> Sequence[Any]:
-    if isinstance(value, str | Prompt | Mapping | ChatResponse):
+    if isinstance(value, str | Mapping | SystemInstruction | _MESSAGES):
         return [value]
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return value  # pyright: ignore[reportUnknownVariableType]
     raise ConfigError(f"{path}: expected a list, got `{type(value).__name__}`")
 
 
+_MESSAGES = Prompt | ToolCallResult | ToolCallResultsMessage | ChatResponse
 _BY_TYPE: dict[str, type[Prompt | ToolCallResult | ToolCallResultsMessage | ChatResponse]] = {
     "prompt": Prompt,
     "tool_result": ToolCallResult,
     "tool_result_message": ToolCallResultsMessage,
     "chat_response": ChatResponse,
 }
-_MESSAGES = (Prompt, ToolCallResult, ToolCallResultsMessage, ChatResponse)
 
 
 def _message(path: str, value: Any) -> Any:
@@ -106,35 +109,57 @@ def _message(path: str, value: Any) -> Any:
             f"got `{type(value).__name__}`"
         )
     given: dict[str, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
-    try:
+    with _named(path):
         return _BY_TYPE.get(str(given.get("type")), Prompt).model_validate(given)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.message}") from None
 
 
 def _instructions(value: Any) -> Iterable[SystemInstruction]:
     for i, item in enumerate(_listed("instructions", [] if value is None else value)):
-        if isinstance(item, str):
-            item = SystemInstruction(text=item)
-        elif isinstance(item, Prompt):
-            item = _as_instruction(item)
-        elif not isinstance(item, SystemInstruction):
-            if not isinstance(item, Mapping):
-                raise ConfigError(
-                    f"instructions[{i}]: expected text, a dict or a SystemInstruction, "
-                    f"got `{type(item).__name__}`"
-                )
-            item = SystemInstruction.model_validate(item)
-        if item.get_formatted_text():
-            yield item
+        path = f"instructions[{i}]"
+        yield from _spoken(path, _instruction(path, item))
 
 
-def _as_instruction(prompt: Prompt) -> SystemInstruction:
-    return SystemInstruction(text=prompt.get_formatted_text(), cache_control=prompt.cache_control)
+def _instruction(path: str, item: Any) -> SystemInstruction:
+    if isinstance(item, SystemInstruction):
+        return item
+    if isinstance(item, str):
+        return SystemInstruction(text=item)
+    if isinstance(item, Prompt):
+        return _as_instruction(path, item)
+    if not isinstance(item, Mapping):
+        raise ConfigError(
+            f"{path}: expected text, a dict or a SystemInstruction, got `{type(item).__name__}`"
+        )
+    with _named(path):
+        return SystemInstruction.model_validate(item)
+
+
+def _as_instruction(path: str, prompt: Prompt) -> SystemInstruction:
+    if prompt.files:
+        raise ConfigError(f"{path}.files: a system prompt holds text only")
+    with _named(path):
+        text = prompt.get_formatted_text()
+    return SystemInstruction(text=text, cache_control=prompt.cache_control)
+
+
+def _spoken(path: str, instruction: SystemInstruction) -> list[SystemInstruction]:
+    with _named(path):
+        text = instruction.get_formatted_text()
+    return [instruction] if text.strip() else []
+
+
+@contextmanager
+def _named(path: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}") from error.__cause__
 
 
 def _append(turns: list[Turn], path: str, message: Any) -> None:
     role, parts = _parts(path, message)
+    if not parts and path == "prompt":
+        raise ConfigError("prompt: is empty")
     if not parts:
         return
     if not turns or turns[-1].role != role:
@@ -157,30 +182,36 @@ def _parts(path: str, message: Any) -> tuple[Literal["user", "assistant"], list[
 
 
 def _prompt_parts(path: str, prompt: Prompt) -> list[Part]:
+    max_words = prompt.config.max_words_file if prompt.config else None
     parts: list[Part] = []
     for i, file in enumerate(prompt.files):
-        try:
-            parts.append(file.payload())
-        except ConfigError as error:
-            raise ConfigError(f"{path}.files[{i}]: {error.message}") from error.__cause__
-    text = prompt.get_formatted_text()
+        with _named(f"{path}.files[{i}]"):
+            parts.append(_limited(file.payload(), max_words))
+    with _named(path):
+        text = prompt.get_formatted_text()
     if text.strip():
         parts.append(TextPart(text, prompt.cache_control))
     return parts
 
 
+def _limited(file: FilePayload, max_words: int | None) -> FilePayload:
+    if max_words is None or file.data is None or not file.is_text:
+        return file
+    return msgspec.structs.replace(file, data=limit_words(file.text(), max_words).encode())
+
+
 def _check_pairs(turns: list[Turn]) -> None:
-    waiting: list[str] = []
+    waiting: list[str | None] = []
     for turn in turns:
         if turn.role == "user":
             _answer(waiting, turn)
         else:
             waiting = _calls(turn)
-    if waiting and turns[-1].role == "assistant":
+    if waiting:
         raise ConfigError(_unanswered(waiting))
 
 
-def _answer(waiting: list[str], turn: Turn) -> None:
+def _answer(waiting: list[str | None], turn: Turn) -> None:
     for part in turn.parts:
         if not isinstance(part, ToolCallResult):
             continue
@@ -194,17 +225,17 @@ def _answer(waiting: list[str], turn: Turn) -> None:
         raise ConfigError(_unanswered(waiting))
 
 
-def _calls(turn: Turn) -> list[str]:
+def _calls(turn: Turn) -> list[str | None]:
+    # Some providers give a call no id: a result without one answers it.
     return [
         call.call_id
         for part in turn.parts
         if isinstance(part, ChatResponse)
         for call in part.tools()
-        if call.call_id is not None
     ]
 
 
-def _unanswered(waiting: list[str]) -> str:
+def _unanswered(waiting: list[str | None]) -> str:
     return (
         f"messages: no ToolCallResult for tool call {', '.join(map(repr, waiting))}; "
         "each call must be answered right after the response that holds it"

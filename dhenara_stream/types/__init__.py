@@ -72,6 +72,12 @@ from .genai import (
     ValidOptionValue,
     WebSearchHostedTool,
 )
+from .resource import (
+    ResourceConfig,
+    ResourceConfigItem,
+    ResourceConfigItemTypeEnum,
+    ResourceQueryFieldsEnum,
+)
 from .shared import (
     FileContentData,
     FileContentFormatEnum,
@@ -156,6 +162,10 @@ __all__ = [
     "PromptMessageRoleEnum",
     "PromptText",
     "ReasoningEffort",
+    "ResourceConfig",
+    "ResourceConfigItem",
+    "ResourceConfigItemTypeEnum",
+    "ResourceQueryFieldsEnum",
     "SSEErrorCode",
     "SSEErrorData",
     "SSEErrorResponse",

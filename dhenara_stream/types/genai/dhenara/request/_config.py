@@ -20,6 +20,9 @@ Dict = dict[str, Any]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Delay = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+FIRST_EVENT_TIMEOUT = 120.0
+# Nothing arrives before a whole answer is computed: there the default is longer.
+WHOLE_ANSWER_TIMEOUT = 600.0
 ReasoningEffort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -98,7 +101,7 @@ class AIModelCallConfig(InputModel, kw_only=True):
     metadata: Dict = msgspec.field(default_factory=Dict)
     timeout: Seconds | None = None
     connect_timeout: Seconds | None = 5.0
-    first_event_timeout: Seconds | None = 120.0
+    first_event_timeout: Seconds | None = FIRST_EVENT_TIMEOUT
     idle_timeout: Seconds | None = 120.0
     content_idle_timeout: Seconds | None = None
     retries: Count = 3
@@ -124,6 +127,13 @@ class AIModelCallConfig(InputModel, kw_only=True):
         if isinstance(self.structured_output, type):
             config = StructuredOutputConfig.from_model(self.structured_output)
             msgspec.structs.force_setattr(self, "structured_output", config)
+
+    @property
+    def first_event_limit(self) -> float | None:
+        """``first_event_timeout`` as it counts for this call."""
+        if not self.streaming and self.first_event_timeout == FIRST_EVENT_TIMEOUT:
+            return WHOLE_ANSWER_TIMEOUT
+        return self.first_event_timeout
 
     @property
     def output_config(self) -> StructuredOutputConfig | None:

@@ -1,7 +1,7 @@
 """Google's chat models.
 
 Prices are those of prompts up to 200,000 tokens; Gemini 2.5 Pro and the 3 Pro models cost more
-beyond.
+beyond. The 1.5 models have their price for prompts beyond 128,000.
 """
 
 from dhenara_stream.types.genai.ai_model import (

@@ -3,6 +3,8 @@
 Reasoning models refuse sampling parameters while they reason. Those that know effort ``none``
 (GPT-5.1 to 5.5 but for Pro and the 5.1 Codex models) take ``temperature``, ``top_p`` and
 ``logprobs`` there, so for them only what is refused at every effort is listed.
+
+Prices are those of prompts up to 272,000 tokens; GPT-5.4 and 5.5 cost more beyond.
 """
 
 from dhenara_stream.types.genai.ai_model import (

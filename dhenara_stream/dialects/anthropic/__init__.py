@@ -1,0 +1,29 @@
+"""Anthropic Messages."""
+
+from __future__ import annotations
+
+from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder, WireRequest
+from dhenara_stream.errors import ProviderError
+
+from .request import build_request
+from .stream import AnthropicDecoder, anthropic_error
+
+__all__ = ["AnthropicDialect"]
+
+
+class AnthropicDialect:
+    """The Messages API, https://docs.claude.com/en/api/messages-streaming."""
+
+    name = "anthropic"
+
+    def build_request(self, request: ChatRequest) -> WireRequest:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return build_request(request)
+
+    def decoder(self) -> StreamDecoder:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return AnthropicDecoder()
+
+    def error(self, reply: ErrorReply) -> ProviderError:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return anthropic_error(reply)

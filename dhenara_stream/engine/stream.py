@@ -1,0 +1,755 @@
+"""The one async loop: open, feed, decode, accumulate, hand out, close.
+
+Rules. A stream is a class with explicit state: while control is with the user no cancel scope and
+no task group is open, and there is no task and no queue: the socket is the backpressure. Retries
+happen only while nothing was handed out. After the terminal event the stream ends; what is left of
+the body is drained for a moment, so that the connection can be used again, else closed. Whatever
+ends the stream, what was received can be read with ``snapshot()``.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import msgspec
+
+from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
+from dhenara_stream.core.retry import RetryPolicy, retry_after_seconds, should_retry
+from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
+from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
+from dhenara_stream.errors import (
+    ConnectTimeout,
+    ContentIdleTimeout,
+    DeadlineExceeded,
+    DhenaraStreamError,
+    EventTooLarge,
+    FirstEventTimeout,
+    IdleTimeout,
+    ProviderError,
+    StreamInterrupted,
+    StreamTimeout,
+    TransportError,
+    TruncatedStream,
+    UnexpectedResponse,
+    UsageError,
+)
+from dhenara_stream.providers.registry import HTTPRequest
+from dhenara_stream.types.genai.dhenara.request import AIModelCallConfig
+from dhenara_stream.types.genai.dhenara.response import (
+    AIModelCallResponse,
+    CallTiming,
+    ChatResponseReasoningContentItemDelta,
+    ExternalApiCallStatus,
+    ExternalApiCallStatusEnum,
+    StreamingChatResponse,
+    StreamItem,
+)
+from dhenara_stream.types.shared.api import SSEErrorResponse
+
+from .transport import CLOSE_TIMEOUT, Transport, translated
+
+__all__ = ["AsyncChatStream", "Call", "ChatStream"]
+
+# An error body, or an excerpt of a page, is read up to here.
+MAX_ERROR_BYTES = 2**20
+MAX_EXCERPT = 2048
+# After the terminal event: enough for the end of the chunked body, too little to be noticed.
+DRAIN_BYTES = 64 * 1024
+DRAIN_SECONDS = 0.05
+
+_REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a stream needs to know of its call."""
+
+    request: HTTPRequest
+    dialect: Dialect
+    facts: AnswerFacts
+    config: AIModelCallConfig
+    api_provider: str
+    model: str
+
+
+class _Clocks:
+    """When a wait has to end, and with which error. Times are the event loop's."""
+
+    def __init__(self, config: AIModelCallConfig) -> None:
+        self.config = config
+        self.begun = anyio.current_time()
+        self.deadline = self.begun + _or_never(config.timeout)
+        self.sent = self.read = self.content = self.begun
+        self.has_event = self.has_byte = False
+
+    def start_attempt(self, now: float) -> None:
+        self.sent = self.read = self.content = now
+        self.has_event = self.has_byte = False
+
+    def waits(self) -> list[tuple[float, type[StreamTimeout], str]]:
+        """The clocks that run now: when each fires, its error, and its setting."""
+        config = self.config
+        waits: list[tuple[float, type[StreamTimeout], str]] = [
+            (self.deadline, DeadlineExceeded, f"timeout ({config.timeout} s)")
+        ]
+        if not self.has_event:
+            limit = config.first_event_limit
+            setting = f"first_event_timeout ({limit} s)"
+            waits.append((self.sent + _or_never(limit), FirstEventTimeout, setting))
+        if self.has_byte:
+            at = self.read + _or_never(config.idle_timeout)
+            waits.append((at, IdleTimeout, f"idle_timeout ({config.idle_timeout} s)"))
+            at = self.content + _or_never(config.content_idle_timeout)
+            setting = f"content_idle_timeout ({config.content_idle_timeout} s)"
+            waits.append((at, ContentIdleTimeout, setting))
+        return waits
+
+    def next(self) -> tuple[float, type[StreamTimeout], str]:
+        return min(self.waits(), key=lambda wait: wait[0])
+
+
+def _or_never(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
+class ChatStream:
+    """One call, from the request to the last item; what both facades drive.
+
+    ``next_batch`` gives items as they come, ``release`` ends it. One task at a time drives it.
+    """
+
+    def __init__(self, call: Call, transport: Transport) -> None:
+        self.call = call
+        self.ended = False
+        self.status = ExternalApiCallStatus(
+            status=ExternalApiCallStatusEnum.REQUEST_SEND,
+            api_provider=call.api_provider,
+            model=call.model,
+            message="The request is on its way",
+            timing=CallTiming(),
+            data={"adjustments": list(call.request.adjustments)}
+            if call.request.adjustments
+            else None,
+        )
+        self._transport = transport
+        self._retry = RetryPolicy(
+            retries=call.config.retries,
+            delay=call.config.retry_delay,
+            max_delay=call.config.max_retry_delay,
+        )
+        self._clocks = _Clocks(call.config)
+        self._ready: deque[StreamItem] = deque()
+        self._body: AsyncGenerator[bytes, None] | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._left: anyio.Event | None = None
+        self._closing = False
+        self._delivered = False
+        self._connecting = False
+        self._reused = False
+        self._revived = False
+        self._complete = False
+        self.error: DhenaraStreamError | None = None
+        self._start_answer()
+
+    def _start_answer(self) -> None:
+        call = self.call
+        self._sse = SSEDecoder(max_event_bytes=call.config.max_event_bytes)
+        self._decoder: StreamDecoder = call.dialect.decoder()
+        self._answer = Accumulator(call.facts)
+        self._kind: str | None = None  # "sse" or "document", known from the first bytes
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    # --- what the facades call
+
+    async def open(self) -> None:
+        """Send the request and wait for the response's head, with retries.
+
+        A failure is handed out as the stream's first item.
+        """
+        while self._body is None and not self.ended:
+            await self._step(self._connect)
+
+    async def next_batch(self) -> list[StreamItem]:
+        """The next items, at least one; none when the stream has ended.
+
+        Raises:
+            UsageError: If another task is reading.
+        """
+        if self._scope is not None:
+            raise UsageError("this stream is being read by another task; read it from one only")
+        while not self._ready and not self.ended:
+            await self._step(self._connect if self._body is None else self._receive)
+        batch = list(self._ready)
+        self._ready.clear()
+        if not batch:
+            await self.release()
+        return batch
+
+    async def collect(self) -> AIModelCallResponse:
+        """Read to the end: the answer, or how the call failed.
+
+        Raises:
+            DhenaraStreamError: If it failed, and the config says so.
+        """
+        final: AIModelCallResponse | None = None
+        try:
+            while batch := await self.next_batch():
+                final = batch[-1][1]
+        finally:
+            await self.release()
+        return final or self.failure()
+
+    def failure(self) -> AIModelCallResponse:
+        """What there is of a call that failed: its status, and the content that came.
+
+        Raises:
+            DhenaraStreamError: Instead, if the config says so.
+        """
+        if self.error is not None and self.call.config.raise_errors:
+            raise self.error
+        if self._delivered:
+            return self.snapshot()
+        return AIModelCallResponse(status=self._status_now())
+
+    async def release(self) -> None:
+        """End the stream and let its connection go; wait for a reading task to leave it."""
+        self._abandon()
+        if self._scope is not None:
+            self._closing = True
+            self._left = anyio.Event()
+            self._scope.cancel()
+            await self._left.wait()
+        await self._close_body(drain=self._complete)
+
+    def drop(self) -> None:
+        """Let go without waiting: the event loop closes the connection."""
+        self._abandon()
+        self._body = None
+
+    def _abandon(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self.status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
+            self.status.message = "The stream was closed before the answer was complete"
+
+    def snapshot(self) -> AIModelCallResponse:
+        """All that has arrived so far."""
+        duration = self.status.timing.total if self.status.timing else None
+        response = self._answer.response(
+            complete=self._complete, streaming=self.call.config.streaming, duration=duration
+        )
+        return AIModelCallResponse(status=self._status_now(), chat_response=response)
+
+    def _status_now(self) -> ExternalApiCallStatus:
+        return self.status.model_copy(deep=True)
+
+    # --- one step: connect, or receive, with the boundary for errors
+
+    async def _step(self, work: Callable[[], Awaitable[None]]) -> None:
+        cancelled = True
+        try:
+            error = await _error_of(work)
+            if error is not None:
+                await self._failed(error)
+            cancelled = False
+        finally:
+            if cancelled:  # the connection cannot be used again; what came is kept
+                self._end_with(
+                    StreamInterrupted("the call was cancelled while it was read", retryable=False)
+                )
+                await self._close_body(drain=False)
+
+    async def _failed(self, error: DhenaraStreamError) -> None:
+        await self._close_body(drain=False)
+        if self._closing:
+            return
+        if self._is_dead_connection(error):
+            self._revived = True
+            self._timing.attempts -= 1
+            return
+        wait = None if self._delivered else self._retry.wait(error, self._timing.attempts)
+        if wait is not None and anyio.current_time() + wait < self._clocks.deadline:
+            self._ready.clear()
+            self._start_answer()
+            await self._sleep(wait)
+            return
+        self._end_with(error)
+
+    def _is_dead_connection(self, error: DhenaraStreamError) -> bool:
+        """Whether a connection from the pool was closed by the peer while it was idle.
+
+        Such a request never began: it is made again once, at once, and does not count.
+        """
+        unanswered = self.status.http_status_code is None
+        broke = isinstance(error, StreamInterrupted)
+        return broke and unanswered and self._reused and not self._revived
+
+    async def _sleep(self, seconds: float) -> None:
+        with self._interruptible(math.inf):
+            await anyio.sleep(seconds)
+
+    def _end_with(self, error: DhenaraStreamError) -> None:
+        error.provider = error.provider or self.call.api_provider
+        error.request_id = error.request_id or self.status.request_id
+        error.content_delivered = self._delivered
+        self.ended = True
+        self._mark_total()
+        status = self.status
+        status.status = _failed_status(error, status)
+        status.message = error.message
+        status.code = error.code or type(error).__name__
+        if error.http_status is not None and status.http_status_code is None:
+            status.http_status_code = error.http_status
+        self.error = error
+        self._ready.append((SSEErrorResponse.from_error(error), None))
+
+    # --- connecting
+
+    async def _connect(self) -> None:
+        clocks, config = self._clocks, self.call.config
+        self._timing.attempts += 1
+        clocks.start_attempt(anyio.current_time())
+        self._connecting = self._reused = False
+        self.status.http_status_code = self.status.request_id = None
+        timeout = httpx.Timeout(None, connect=config.connect_timeout)
+        response: httpx.Response | None = None
+        with self._interruptible(clocks.next()[0]) as scope:
+            response = await self._transport.send(
+                self.call.request, timeout, {"trace": self._trace}
+            )
+        if response is None:
+            self._raise_timeout(scope)
+            raise AssertionError("a scope that was not cancelled has a response")
+        self._body = _body(response, self.call.request.url)
+        await anext(self._body)
+        self._see_head(response)
+        if response.status_code >= 300:
+            raise await self._refusal(response)
+
+    async def _trace(self, event: str, info: Any) -> None:
+        """Move the deadline with the connection's progress: connect, then the first event."""
+        clocks, scope = self._clocks, self._scope
+        if scope is None:
+            return
+        if event == "connection.connect_tcp.started":
+            self._connecting = True
+            limit = anyio.current_time() + _or_never(self.call.config.connect_timeout)
+            scope.deadline = min(limit, clocks.deadline)
+        elif event.endswith("send_request_headers.started"):
+            clocks.start_attempt(anyio.current_time())
+            self._reused = not self._connecting
+            self._connecting = False
+            scope.deadline = clocks.next()[0]
+
+    def _raise_timeout(self, scope: anyio.CancelScope) -> None:
+        if self._closing:
+            raise StreamInterrupted("the stream was closed", retryable=False)
+        if self._connecting and scope.deadline < self._clocks.deadline:
+            host = urlsplit(self.call.request.url).hostname
+            seconds = self.call.config.connect_timeout
+            raise ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
+        _, kind, setting = self._clocks.next()
+        raise kind(f"no answer in time: {setting} ran out", retryable=_timeout_retry(self, kind))
+
+    def _see_head(self, response: httpx.Response) -> None:
+        now = anyio.current_time()
+        headers = response.headers
+        self._clocks.read = self._clocks.content = now
+        self._clocks.has_byte = True
+        self._timing.headers = now - self._clocks.begun
+        status = self.status
+        status.http_status_code = response.status_code
+        status.request_id = next(
+            (headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None
+        )
+        status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
+        status.message = "The answer is arriving"
+        self._content_type = headers.get("content-type", "")
+
+    async def _refusal(self, response: httpx.Response) -> DhenaraStreamError:
+        headers = dict(response.headers)
+        if response.status_code < 400:
+            target = urlsplit(headers.get("location", "")).netloc or "another path"
+            return UnexpectedResponse(
+                f"the server answered {response.status_code}, a redirect to {target}; redirects "
+                "are not followed, since they would take the key along: set base_url to the "
+                "final address",
+                http_status=response.status_code,
+            )
+        body = await self._read_error_body()
+        reply = ErrorReply(status=response.status_code, headers=headers, body=body)
+        error = self.call.dialect.error(reply)
+        error.retry_after = retry_after_seconds(headers, datetime.now(UTC))
+        told = should_retry(headers)
+        error.retryable = error.retryable if told is None else told
+        return error
+
+    async def _read_error_body(self) -> bytes:
+        pieces: list[bytes] = []
+        while sum(map(len, pieces)) < MAX_ERROR_BYTES:
+            try:
+                data = await self._read()
+            except TransportError:
+                break  # the status is the news; its body broke off
+            if data is None:
+                break
+            pieces.append(data)
+        return b"".join(pieces)[:MAX_ERROR_BYTES]
+
+    # --- receiving
+
+    async def _receive(self) -> None:
+        data = await self._read()
+        if data is None:
+            self._end_of_body()
+        elif self._kind is None:
+            self._sniff(data)
+        elif self._kind == "sse":
+            self._feed(data)
+        else:
+            self._collect(data)
+
+    async def _read(self) -> bytes | None:
+        """The next bytes of the body; ``None`` at its end."""
+        assert self._body is not None
+        data: bytes | None = None
+        done = False
+        with self._interruptible(self._clocks.next()[0]) as scope:
+            data = await anext(self._body, None)
+            done = True
+        if not done:
+            self._raise_timeout(scope)
+        if data is not None:
+            self._clocks.read = anyio.current_time()
+            self._timing.bytes_received += len(data)
+        return data
+
+    def _interruptible(self, deadline: float) -> _Interruptible:
+        return _Interruptible(self, deadline)
+
+    def enter(self, scope: anyio.CancelScope) -> None:
+        """Note that a task waits in ``scope``."""
+        self._scope = scope
+
+    def leave(self) -> None:
+        """Note that the task has left, and tell who waits for that."""
+        self._scope = None
+        if self._left is not None:
+            self._left.set()
+
+    def _sniff(self, data: bytes) -> None:
+        """Tell from the first bytes what the body is: content types are often wrong."""
+        self._pieces.append(data)
+        start = b"".join(self._pieces)
+        head = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not head and len(start) <= MAX_EXCERPT:
+            return
+        self._pieces.clear()
+        if head[:1] in (b"{", b"["):
+            self._kind = "document"
+            self._collect(start)
+        elif head[:1] == b"<" or not self._may_be_sse(head):
+            raise self._unexpected(start)
+        else:
+            self._kind = "sse"
+            self._feed(start)
+
+    def _may_be_sse(self, head: bytes) -> bool:
+        fields = (b"data", b"event", b"id", b"retry", b"error", b":")
+        # Cut within the field's name, it is the field's beginning.
+        known = any(head.startswith(f) or f.startswith(head) for f in fields)
+        return known or "text/event-stream" in self._content_type
+
+    def _unexpected(self, body: bytes) -> UnexpectedResponse:
+        status = self.status.http_status_code
+        if not body.strip():
+            return UnexpectedResponse(
+                f"the server answered {status} with an empty body", http_status=status
+            )
+        excerpt = body[:MAX_EXCERPT].decode("utf-8", "replace")
+        return UnexpectedResponse(
+            f"the server answered {status} with {self._content_type or 'no content type'}, which "
+            "is no answer of a model; does the base URL lead to a proxy or a login page?",
+            http_status=status,
+            details={"excerpt": excerpt, "content_type": self._content_type},
+        )
+
+    def _feed(self, data: bytes) -> None:
+        for event in self._sse.feed(data):
+            self._take_event(event)
+            if self._complete:
+                return
+        if self._sse.error is not None:
+            raise self._sse.error
+
+    def _take_event(self, event: ServerSentEvent) -> None:
+        self._timing.events_received += 1
+        if not self._clocks.has_event:
+            self._clocks.has_event = True
+            self._timing.first_event = self._clocks.read - self._clocks.begun
+        self._hand_out(self._answer.add(self._decoder.decode(event)))
+        if self._decoder.complete:
+            self._finish()
+
+    def _hand_out(self, chunk: StreamingChatResponse | None) -> None:
+        if chunk is None:
+            return
+        self._delivered = True
+        self._clocks.content = self._clocks.read
+        timing = self._timing
+        if timing.first_answer is None:
+            at = self._clocks.read - self._clocks.begun
+            if timing.first_content is None:
+                timing.first_content = at
+            if _is_answer(chunk):
+                timing.first_answer = at
+        self._ready.append((chunk, None))
+
+    def _collect(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        limit = self.call.config.max_event_bytes
+        if self._size > limit:
+            raise EventTooLarge(
+                f"the answer is longer than max_event_bytes ({limit}); raise that limit if "
+                "answers of this size are meant"
+            )
+
+    def _end_of_body(self) -> None:
+        if self._kind == "document":
+            self._timing.events_received += 1
+            self._clocks.has_event = True
+            deltas = self._decoder.decode_document(b"".join(self._pieces))
+            self._hand_out(self._answer.add(deltas))
+            self._finish()
+            return
+        if self._kind is None:
+            raise self._unexpected(b"".join(self._pieces))
+        for event in self._sse.flush():
+            self._take_event(event)
+            if self._complete:
+                return
+        if self._sse.error is not None:
+            raise self._sse.error
+        raise TruncatedStream(
+            "the answer ended without its terminal event; what arrived is kept, and incomplete"
+        )
+
+    def _finish(self) -> None:
+        self._complete = self.ended = True
+        self._mark_total()
+        self.status.status = ExternalApiCallStatusEnum.RESPONSE_RECEIVED_SUCCESS
+        self.status.message = "The answer is complete"
+        self.status.code = "success"
+        if self.call.config.streaming:
+            self._ready.append((self._answer.done(), None))
+        self._ready.append((None, self.snapshot()))
+
+    # --- small things
+
+    @property
+    def _timing(self) -> CallTiming:
+        assert self.status.timing is not None
+        return self.status.timing
+
+    def _mark_total(self) -> None:
+        self._timing.total = anyio.current_time() - self._clocks.begun
+
+    async def _close_body(self, *, drain: bool) -> None:
+        body, self._body = self._body, None
+        if body is None:
+            return
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            if drain:
+                await _drain(body)
+            await body.aclose()
+
+
+class _Interruptible:
+    """A cancel scope with a deadline, which the stream knows of, so that closing can end it."""
+
+    def __init__(self, stream: ChatStream, deadline: float) -> None:
+        self._stream = stream
+        self._scope = anyio.CancelScope(deadline=deadline)
+
+    def __enter__(self) -> anyio.CancelScope:
+        self._stream.enter(self._scope)
+        return self._scope.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._stream.leave()
+        return bool(self._scope.__exit__(exc_type, exc, traceback))
+
+
+async def _body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
+    """The body's bytes. The first item is empty: it makes the event loop know the generator,
+
+    so that the connection is closed even if the stream is dropped before it is read.
+    """
+    encoded = response.headers.get("content-encoding", "identity") != "identity"
+    chunks = response.aiter_bytes() if encoded else response.aiter_raw()
+    try:
+        yield b""
+        with translated(url):
+            async for data in chunks:
+                yield data
+    finally:
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await response.aclose()
+
+
+async def _drain(body: AsyncGenerator[bytes, None]) -> None:
+    drained = 0
+    with anyio.move_on_after(DRAIN_SECONDS):
+        try:
+            async for data in body:
+                drained += len(data)
+                if drained > DRAIN_BYTES:
+                    return
+        except DhenaraStreamError:
+            return  # the answer is complete; how its connection ends is nobody's concern
+
+
+def _is_answer(chunk: StreamingChatResponse) -> bool:
+    for choice in chunk.data.choice_deltas:
+        for content in choice.content_deltas or ():
+            if not isinstance(content, ChatResponseReasoningContentItemDelta):
+                return True
+    return False
+
+
+def _timeout_retry(stream: ChatStream, kind: type[StreamTimeout]) -> bool | None:
+    # A whole answer that took too long was computed and paid for: not again.
+    if kind is FirstEventTimeout and not stream.call.config.streaming:
+        return False
+    return None
+
+
+async def _error_of(work: Callable[[], Awaitable[None]]) -> DhenaraStreamError | None:
+    try:
+        await work()
+    except DhenaraStreamError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  (the one boundary: a bug becomes an error item)
+        return _internal(error)
+    return None
+
+
+def _internal(error: Exception) -> DhenaraStreamError:
+    wrapped = DhenaraStreamError(f"internal error: {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _failed_status(
+    error: DhenaraStreamError, status: ExternalApiCallStatus
+) -> ExternalApiCallStatusEnum:
+    if error.content_delivered:
+        return ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
+    if isinstance(error, ProviderError):
+        return ExternalApiCallStatusEnum.RESPONSE_RECEIVED_API_ERROR
+    if isinstance(error, StreamTimeout):
+        return ExternalApiCallStatusEnum.RESPONSE_TIMEOUT
+    if status.http_status_code is None and isinstance(error, TransportError):
+        return ExternalApiCallStatusEnum.REQUEST_NOT_SEND
+    if isinstance(error, TransportError | TruncatedStream | UnexpectedResponse):
+        return ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
+    return ExternalApiCallStatusEnum.INTERNAL_PROCESSING_ERROR
+
+
+class AsyncChatStream:
+    """The stream of an async client: ``async for chunk, final in stream``.
+
+    Exactly one of the two is not ``None``. Use it in ``async with``, or call ``aclose()``, where
+    the loop may be left early: only then is the connection closed at a known time.
+    """
+
+    def __init__(self, core: ChatStream) -> None:
+        self._core = core
+        self._batch: deque[StreamItem] = deque()
+        self._managed = False
+
+    @property
+    def status(self) -> ExternalApiCallStatus:
+        """How the call went so far; kept up to date."""
+        return self._core.status
+
+    def snapshot(self) -> AIModelCallResponse:
+        """All that has arrived so far; works at any time, also after ``break`` or an error."""
+        return self._core.snapshot()
+
+    def __aiter__(self) -> AsyncIterator[StreamItem]:
+        return _Loop(self)
+
+    async def __anext__(self) -> StreamItem:
+        if not self._batch:
+            self._batch.extend(await self._core.next_batch())
+            if not self._batch:
+                raise StopAsyncIteration
+        item = self._batch.popleft()
+        if self._core.call.config.raise_errors and isinstance(item[0], SSEErrorResponse):
+            assert self._core.error is not None
+            raise self._core.error
+        return item
+
+    async def aclose(self) -> None:
+        """End the stream and close its connection. Safe at any time, from any task."""
+        self._batch.clear()
+        await self._core.release()
+
+    async def __aenter__(self) -> Self:
+        self._managed = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def abandon(self) -> None:
+        """Let the event loop close the connection of a loop that was left early."""
+        if not self._managed and not self._core.ended:
+            self._core.drop()
+
+    def __del__(self) -> None:
+        if not self._core.ended:
+            self._core.drop()
+            warnings.warn(
+                f"unclosed stream {self!r}; use `async with response.stream_generator`",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
+
+
+class _Loop:
+    """One ``async for``: when it is left early, the stream is too."""
+
+    def __init__(self, stream: AsyncChatStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamItem:
+        return await self._stream.__anext__()
+
+    def __del__(self) -> None:
+        self._stream.abandon()

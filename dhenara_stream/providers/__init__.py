@@ -1,0 +1,1 @@
+"""Where and how to reach a dialect: data, not code."""

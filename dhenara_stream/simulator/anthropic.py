@@ -1,0 +1,437 @@
+"""The Anthropic Messages protocol, as the service speaks it (wire.md section 2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Literal
+
+import msgspec
+
+from ._json import array, decode, encode, is_object, object_, string
+from .anthropic_rules import Verdict, complaint
+from .generate import Ask, Tool
+from .http1 import Head, Headers, Request
+from .protocol import Call, Event, Refused
+from .script import (
+    Answer,
+    Block,
+    RawBlock,
+    RedactedThinking,
+    Text,
+    Thinking,
+    ToolCall,
+    pieces_of,
+)
+
+__all__ = ["AnthropicMessages"]
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_STATUSES = {type_: status for status, type_ in _ERROR_TYPES.items()}
+_MESSAGES = {
+    401: "invalid x-api-key",
+    413: "Request exceeds the maximum size",
+    429: "This request would exceed your organization's rate limit. Please try again later.",
+    500: "Internal server error",
+    529: "Overloaded",
+}
+_LIMITS = {"requests": 4_000, "input-tokens": 2_000_000, "output-tokens": 400_000}
+
+
+class AnthropicMessages:
+    """``POST /v1/messages``; see :class:`~.protocol.WireProtocol`."""
+
+    base_url_variable = "ANTHROPIC_BASE_URL"
+
+    def __init__(self) -> None:
+        self._signatures = Signatures()
+
+    def serves(self, path: str) -> bool:
+        """Whether requests to this path speak this protocol."""
+        return path == "/v1/messages"
+
+    def read(self, request: Request, token: str, *, require_key: bool, validate: bool) -> Call:
+        """Understand a request, or raise :class:`Refused` with what the service would say."""
+        if require_key:
+            _authenticate(request)
+        body = _decoded(request.body)
+        if validate:
+            self._check(request, body)
+        return Call(
+            body=body,
+            model=string(body.get("model")) or "claude",
+            stream=body.get("stream") is True,
+            ask=_ask(body),
+            token=token,
+        )
+
+    def _check(self, request: Request, body: dict[str, Any]) -> None:
+        if not request.header("anthropic-version"):
+            raise Refused(400, "anthropic-version: header is required")
+        named = (request.header("anthropic-beta") or "").split(",")
+        betas = frozenset(name.strip() for name in named if name.strip())
+        message = complaint(body, betas=betas, judge=self._signatures.judge)
+        if message is not None:
+            raise Refused(400, message)
+
+    def events(self, call: Call, answer: Answer) -> Iterator[Event]:
+        """The answer as a stream of server-sent events."""
+        return _Reply(call, answer, self._signatures).events()
+
+    def whole(self, call: Call, answer: Answer) -> bytes:
+        """The answer as one JSON object."""
+        return encode(_Reply(call, answer, self._signatures).whole())
+
+    def head(self, token: str, now: float, *, stream: bool) -> Head:
+        """The head of an answer."""
+        kind = "text/event-stream; charset=utf-8" if stream else "application/json"
+        reset = datetime.fromtimestamp(now + 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        headers = [("content-type", kind), *_identity(token)]
+        for name, limit in _LIMITS.items():
+            for what, value in (("limit", limit), ("remaining", limit - 1), ("reset", reset)):
+                headers.append((f"anthropic-ratelimit-{name}-{what}", str(value)))
+        return Head(200, (*headers, ("cache-control", "no-cache")))
+
+    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
+        """Headers and body of an error (wire.md 2.3)."""
+        status = refused.status
+        fallback = "invalid_request_error" if status < 500 else "api_error"
+        error = {
+            "type": refused.type or _ERROR_TYPES.get(status, fallback),
+            "message": refused.message or _MESSAGES.get(status) or _phrase(status),
+        }
+        body = {"type": "error", "error": error, "request_id": f"req_{token}"}
+        return (("content-type", "application/json"), *_identity(token)), encode(body)
+
+    def error_status(self, type: str) -> int:  # noqa: A002
+        """The HTTP status that an error type stands for; 500 for one that is not known."""
+        return _STATUSES.get(type, 500)
+
+    def error_event(self, type: str, message: str) -> bytes:  # noqa: A002
+        """The event that ends a stream with an error."""
+        return _event("error", error={"details": None, "type": type, "message": message})
+
+    def ping(self) -> bytes:
+        """The event that keeps a stream alive."""
+        return _event("ping")
+
+    def malformed(self) -> bytes:
+        """A delta whose JSON breaks off."""
+        return _event("content_block_delta", index=0, delta={"type": "text_delta"})[:-6] + b"\n\n"
+
+
+def _identity(token: str) -> Headers:
+    organization = "00000000-0000-4000-8000-000000000000"
+    return (("request-id", f"req_{token}"), ("anthropic-organization-id", organization))
+
+
+def _phrase(status: int) -> str:
+    known = {member.value: member.phrase for member in HTTPStatus}
+    return known.get(status, "Error")
+
+
+def _authenticate(request: Request) -> None:
+    key, bearer = request.header("x-api-key"), request.header("authorization")
+    if key is None and bearer is None:
+        raise Refused(401, "x-api-key header is required")
+    if key is not None and not key:
+        raise Refused(401, "invalid x-api-key")
+    if key is None and not (bearer or "").partition(" ")[2]:
+        raise Refused(401, "Invalid bearer token")
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        value = decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"The request body is not valid JSON: {error}") from error
+    if not is_object(value):
+        raise Refused(400, "The request body is not a JSON object")
+    return value
+
+
+def _ask(body: Mapping[str, Any]) -> Ask:
+    """What the request asks for; it holds for bodies of any shape."""
+    turn = _last_turn(body)
+    results = [block for block in turn if block.get("type") == "tool_result"]
+    tools = {name: tool for tool in _tools(body) if (name := tool.name)}
+    choice, thinking = object_(body.get("tool_choice")), object_(body.get("thinking"))
+    named = tools.get(string(choice.get("name")))
+    forced = {"tool": named, "any": next(iter(tools.values()), None)}
+    format_ = object_(object_(body.get("output_config")).get("format"))
+    limit = body.get("max_tokens")
+    return Ask(
+        prompt="\n".join(_texts(turn)),
+        thinking=thinking.get("type") in ("enabled", "adaptive") and not results,
+        tools=() if choice.get("type") == "none" else tuple(tools.values()),
+        forced=forced.get(string(choice.get("type"))),
+        results=tuple("\n".join(_texts(_blocks(block))) for block in results),
+        schema=object_(format_.get("schema")) or None,
+        max_tokens=limit if isinstance(limit, int) else None,
+        stop_sequences=tuple(filter(None, map(string, array(body.get("stop_sequences"))))),
+    )
+
+
+def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The content of a message or a tool's result as blocks; a string stands for one."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [object_(block) for block in array(content)]
+
+
+def _last_turn(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The blocks of the last messages of one role."""
+    messages = [object_(message) for message in array(body.get("messages"))]
+    turn: list[dict[str, Any]] = []
+    for message in reversed(messages):
+        if message.get("role") != messages[-1].get("role"):
+            break
+        turn = _blocks(message) + turn
+    return turn
+
+
+def _texts(blocks: list[dict[str, Any]]) -> list[str]:
+    return [string(block.get("text")) for block in blocks if block.get("type") == "text"]
+
+
+def _tools(body: Mapping[str, Any]) -> list[Tool]:
+    """The tools that the caller runs; the service runs the others."""
+    tools = [object_(tool) for tool in array(body.get("tools"))]
+    return [Tool(string(t.get("name")), t["input_schema"]) for t in tools if "input_schema" in t]
+
+
+def _event(type_: str, **fields: Any) -> bytes:
+    data = encode({"type": type_, **fields})
+    return b"event: %b\ndata: %b\n\n" % (type_.encode(), data)
+
+
+class _Reply:
+    """One answer to one call, in the protocol's words, streamed or whole."""
+
+    def __init__(self, call: Call, answer: Answer, signatures: Signatures) -> None:
+        self._call = call
+        self._answer = answer
+        self._signatures = signatures
+        self._omits = object_(call.body.get("thinking")).get("display") == "omitted"
+
+    def events(self) -> Iterator[Event]:
+        """The stream; a ping follows the first block's start, as the service sends it."""
+        message = self._message([], None, self._usage_at_start())
+        yield Event(_event("message_start", message=message))
+        for index, block in enumerate(self._answer.content):
+            start, deltas = self._streamed(index, block)
+            yield Event(_event("content_block_start", index=index, content_block=start))
+            if not index:
+                yield Event(_event("ping"))
+            for delta, content in deltas:
+                yield Event(_event("content_block_delta", index=index, delta=delta), content)
+            yield Event(_event("content_block_stop", index=index))
+        ending = {k: v for k, v in self._ending().items() if k != "stop_details" or v}
+        yield Event(_event("message_delta", delta=ending, usage=self._usage_at_end()))
+        yield Event(_event("message_stop"))
+
+    def whole(self) -> dict[str, Any]:
+        """The answer that is not streamed: what a stream's reader has at its end."""
+        content = [self._block(index, block) for index, block in enumerate(self._answer.content)]
+        usage = self._usage_at_start() | self._usage_at_end()
+        return self._message(content, self._ending(), usage)
+
+    def _message(
+        self, content: list[Any], ending: dict[str, Any] | None, usage: dict[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "id": self._answer.id or f"msg_{self._call.token}",
+            "type": "message",
+            "role": "assistant",
+            "model": self._answer.model or self._call.model,
+            "content": content,
+            **(ending or {"stop_reason": None, "stop_sequence": None}),
+            "usage": usage,
+        }
+
+    def _ending(self) -> dict[str, Any]:
+        answer = self._answer
+        calls = any(isinstance(block, ToolCall) for block in answer.content)
+        reason = answer.stop_reason or ("tool_use" if calls else "end_turn")
+        ending = {
+            "stop_reason": {"length": "max_tokens"}.get(reason, reason),
+            "stop_sequence": answer.stop_sequence,
+        }
+        return ending | ({"stop_details": answer.stop_details} if answer.stop_details else {})
+
+    def _streamed(
+        self, index: int, block: Block
+    ) -> tuple[Mapping[str, Any], Iterator[tuple[Mapping[str, Any], bool]]]:
+        """A block as it starts, and the deltas that fill it; True for those with content."""
+        match block:
+            case Text():
+                start: dict[str, Any] = {"type": "text", "text": ""}
+                return start | ({"citations": []} if block.citations else {}), _text(block)
+            case Thinking():
+                start = {"type": "thinking", "thinking": "", "signature": ""}
+                return start, self._thinking(block)
+            case ToolCall():
+                return self._tool_use(index, block) | {"input": {}}, _arguments(block)
+            case RedactedThinking():
+                return self._block(index, block), iter(())
+            case RawBlock():
+                return block.block, ((delta, True) for delta in block.deltas)
+
+    def _thinking(self, block: Thinking) -> Iterator[tuple[dict[str, Any], bool]]:
+        for piece in () if self._omits else pieces_of(block):
+            yield {"type": "thinking_delta", "thinking": piece}, True
+        yield {"type": "signature_delta", "signature": self._signature(block)}, False
+
+    def _block(self, index: int, block: Block) -> Mapping[str, Any]:
+        """A block, whole."""
+        match block:
+            case Text():
+                whole: dict[str, Any] = {"type": "text", "text": block.text}
+                return whole | ({"citations": block.citations} if block.citations else {})
+            case Thinking():
+                text = "" if self._omits else block.text
+                return {"type": "thinking", "thinking": text, "signature": self._signature(block)}
+            case RedactedThinking():
+                return {"type": "redacted_thinking", "data": block.data}
+            case ToolCall():
+                return self._tool_use(index, block)
+            case RawBlock():
+                return block.whole or block.block
+
+    def _tool_use(self, index: int, block: ToolCall) -> dict[str, Any]:
+        id_ = block.id or f"toolu_{self._call.token}{index:02}"
+        return {"type": "tool_use", "id": id_, "name": block.name, "input": _input(block)}
+
+    def _signature(self, block: Thinking) -> str:
+        shown = "" if self._omits else block.text
+        if block.signature is None:
+            return self._signatures.sign(shown, block.text)
+        self._signatures.remember(block.signature, shown)
+        return block.signature
+
+    def _usage_at_start(self) -> dict[str, Any]:
+        usage = self._answer.usage
+        return {
+            **self._input_usage(),
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": usage.cache_write_tokens,
+                "ephemeral_1h_input_tokens": 0,
+            },
+            "output_tokens": 1,
+            "service_tier": "standard",
+        }
+
+    def _usage_at_end(self) -> dict[str, Any]:
+        usage = self._answer.usage
+        counts = [(block, len(pieces_of(block))) for block in self._answer.content]
+        thoughts = [count for block, count in counts if isinstance(block, Thinking)]
+        thinking = usage.thinking_tokens
+        if thinking is None and thoughts:
+            thinking = sum(thoughts)
+        details = {"output_tokens_details": {"thinking_tokens": thinking}}
+        output = usage.output_tokens
+        return {
+            **self._input_usage(),
+            "output_tokens": sum(count for _, count in counts) if output is None else output,
+            **({} if thinking is None else details),
+            **usage.extra,
+        }
+
+    def _input_usage(self) -> dict[str, Any]:
+        usage = self._answer.usage
+        tokens = usage.input_tokens
+        return {
+            "input_tokens": _estimate(self._call.body) if tokens is None else tokens,
+            "cache_creation_input_tokens": usage.cache_write_tokens,
+            "cache_read_input_tokens": usage.cache_read_tokens,
+        }
+
+
+def _text(block: Text) -> Iterator[tuple[dict[str, Any], bool]]:
+    for piece in pieces_of(block):
+        yield {"type": "text_delta", "text": piece}, True
+    for citation in block.citations:
+        yield {"type": "citations_delta", "citation": citation}, False
+
+
+def _arguments(block: ToolCall) -> Iterator[tuple[dict[str, Any], bool]]:
+    yield {"type": "input_json_delta", "partial_json": ""}, False
+    for piece in pieces_of(block):
+        yield {"type": "input_json_delta", "partial_json": piece}, True
+
+
+def _input(block: ToolCall) -> Any:
+    """A call's arguments as an object; those that are none cannot be shown but in a stream."""
+    try:
+        return object_(decode(block.arguments_json))
+    except msgspec.DecodeError:
+        return {}
+
+
+def _estimate(body: Mapping[str, Any]) -> int:
+    """The input's tokens, by the rule of thumb of four bytes each."""
+    read = [body.get(name) for name in ("system", "messages", "tools")]
+    return max(1, len(encode(read)) // 4)
+
+
+class Signatures:
+    """Signs thinking, and knows its signatures again.
+
+    A signature holds a nonce, a mark that it comes from a simulator, and a seal over nonce and
+    text; so any simulator can judge it, and thinking whose text is not shown can be signed, too.
+    """
+
+    _KEY = b"dhenara_stream.simulator"
+    _REMEMBERED = 10_000  # scripted signatures, which no rule derives
+
+    def __init__(self) -> None:
+        self._scripted: dict[str, str] = {}
+
+    def sign(self, shown: str, thought: str) -> str:
+        """The signature of thinking of which this text is shown."""
+        nonce = hashlib.sha256(thought.encode()).digest()[:16]
+        return base64.b64encode(nonce + self._mac(nonce) + self._mac(nonce, shown)).decode()
+
+    def remember(self, signature: str, shown: str) -> None:
+        """Take a scripted signature for good from now on."""
+        self._scripted[signature] = shown
+        if len(self._scripted) > self._REMEMBERED:
+            del self._scripted[next(iter(self._scripted))]
+
+    def judge(self, thinking: str, signature: str) -> Verdict:
+        """Whether a signature fits, fits another text, or is none."""
+        if signature in self._scripted:
+            return self._verdict(self._scripted[signature] == thinking)
+        try:
+            raw = base64.b64decode(signature, validate=True)
+        except ValueError:
+            return "invalid"
+        nonce, mark, seal = raw[:16], raw[16:32], raw[32:]
+        if not hmac.compare_digest(mark, self._mac(nonce)):
+            return "invalid"
+        return self._verdict(hmac.compare_digest(seal, self._mac(nonce, thinking)))
+
+    def _mac(self, nonce: bytes, text: str | None = None) -> bytes:
+        message = nonce if text is None else nonce + b"\0" + text.encode()
+        return hmac.digest(self._KEY, message, "sha256")[:16]
+
+    @staticmethod
+    def _verdict(fits: bool) -> Literal["valid", "modified"]:
+        return "valid" if fits else "modified"
