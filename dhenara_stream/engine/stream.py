@@ -13,6 +13,7 @@ import math
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ from dhenara_stream.errors import (
     EventTooLarge,
     FirstEventTimeout,
     IdleTimeout,
+    ProtocolError,
     ProviderError,
     StreamInterrupted,
     StreamTimeout,
@@ -301,6 +303,7 @@ class ChatStream:
         error.provider = error.provider or self.call.api_provider
         error.request_id = error.request_id or self.status.request_id
         error.content_delivered = self._delivered
+        error.details.setdefault("attempts", self._timing.attempts)
         self.ended = True
         self._mark_total()
         status = self.status
@@ -534,15 +537,17 @@ class ChatStream:
             return
         if self._kind is None:
             raise self._unexpected(b"".join(self._pieces))
+        self._take_rest()
+        if not self._complete:
+            raise TruncatedStream(
+                "the answer ended without its terminal event; what arrived is kept, and incomplete"
+            )
+
+    def _take_rest(self) -> None:
+        """Take the last event, if it lacks only its blank line."""
         for event in self._sse.flush():
-            self._take_event(event)
-            if self._complete:
-                return
-        if self._sse.error is not None:
-            raise self._sse.error
-        raise TruncatedStream(
-            "the answer ended without its terminal event; what arrived is kept, and incomplete"
-        )
+            with suppress(ProtocolError):  # half an event: the answer was cut in it
+                self._take_event(event)
 
     def _finish(self) -> None:
         self._complete = self.ended = True
@@ -610,6 +615,18 @@ async def _body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, Non
     finally:
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await response.aclose()
+            await _run_out(chunks)
+
+
+async def _run_out(chunks: AsyncIterator[bytes]) -> None:
+    """End the HTTP library's nested generators, whose connection is closed.
+
+    Dropped half-way they would be left to the garbage collector, and trio warns of each. Resumed
+    they meet the closed connection, and end with its error; that error is nobody's concern.
+    """
+    with suppress(httpx.HTTPError, httpx.StreamError, OSError):
+        async for _ in chunks:
+            pass
 
 
 async def _drain(body: AsyncGenerator[bytes, None]) -> None:

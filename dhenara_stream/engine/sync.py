@@ -17,6 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -58,6 +59,8 @@ class _LoopThread:
         self._portal: BlockingPortal | None = None
         self._stop: anyio.Event | None = None
         self._thread: threading.Thread | None = None
+        # Transports of dropped clients: kept until closed, by a task or by the loop's end.
+        self._orphans: set[Transport] = set()
 
     def lease(self) -> BlockingPortal:
         with self._lock:
@@ -69,10 +72,20 @@ class _LoopThread:
         assert portal is not None
         return portal
 
-    def give_back(self) -> None:
-        if self._pid == os.getpid():  # a forked child leaves its parent's thread alone
-            self._returned.append(None)
-            self._settle()
+    def give_back(self, transport: Transport) -> None:
+        """Give a lease back, and let the loop close the connections if they are still open."""
+        if self._pid != os.getpid():
+            return  # a forked child leaves its parent's thread alone
+        self._orphans.add(transport)
+        if self._portal is not None and not self.on_this_thread():
+            with suppress(RuntimeError):  # the loop has ended, and closed them
+                self._portal.start_task_soon(self._close, transport)
+        self._returned.append(None)
+        self._settle()
+
+    async def _close(self, transport: Transport) -> None:
+        await transport.aclose()
+        self._orphans.discard(transport)
 
     def _settle(self) -> None:
         while self._returned and self._lock.acquire(blocking=False):
@@ -91,6 +104,7 @@ class _LoopThread:
             target=anyio.run, args=(_serve, ready), name="dhenara-stream-loop", daemon=True
         )
         thread.start()
+        self._orphans = set()
         self._portal, self._stop = ready.result()
         self._thread = thread
 
@@ -121,10 +135,8 @@ def _soon(portal: BlockingPortal, thread: threading.Thread | None, event: anyio.
     if thread is threading.current_thread():
         event.set()
         return
-    try:
+    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
         portal.start_task_soon(event.set)
-    except RuntimeError:
-        pass  # the loop has ended, and with it whoever waited
 
 
 async def _serve(ready: Future[tuple[BlockingPortal, anyio.Event]]) -> None:
@@ -226,10 +238,8 @@ class _Link:
         if _loop_thread.on_this_thread():
             self.cancel()
             return
-        try:
+        with suppress(RuntimeError):  # the loop has ended, and the pump with it
             self.portal.start_task_soon(self.cancel)
-        except RuntimeError:
-            pass  # the loop has ended, and the pump with it
 
 
 class Bridge:
@@ -264,7 +274,7 @@ class Bridge:
             if self._portal is None or self._pid != os.getpid():
                 self._portal = _loop_thread.lease()
                 self._pid = os.getpid()
-                self._lease = weakref.finalize(self, _loop_thread.give_back)
+                self._lease = weakref.finalize(self, _loop_thread.give_back, self._transport)
                 self._lease.atexit = False
             return self._portal
 
@@ -274,13 +284,9 @@ class Bridge:
             portal, lease, self._portal, self._lease = self._portal, self._lease, None, None
         if portal is None or lease is None or self._pid != os.getpid():
             return
-        if _loop_thread.on_this_thread():
-            lease()
-            return
-        try:
-            portal.call(self._transport.aclose)
-        except RuntimeError:
-            pass  # the loop has ended, and closed them
+        if not _loop_thread.on_this_thread():
+            with suppress(RuntimeError):  # the loop has ended, and closed them
+                portal.call(self._transport.aclose)
         lease()
         _loop_thread.join()
 

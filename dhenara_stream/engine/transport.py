@@ -13,6 +13,7 @@ import ssl
 import weakref
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
@@ -147,7 +148,7 @@ def translated(url: str) -> Generator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
-        raise _translate(error, httpx.URL(url).host) from _without_frames(error)
+        raise _translate(error, urlsplit(url).netloc) from _without_frames(error)
     except RuntimeError as error:
         if "client has been closed" not in str(error):
             raise
@@ -165,7 +166,7 @@ _TABLE: tuple[tuple[type[BaseException], type[DhenaraStreamError], str], ...] = 
     (httpx.LocalProtocolError, ConfigError, "the request to {host} is not valid HTTP"),
     (httpx.DecodingError, ProtocolError, "the body from {host} is wrongly compressed: {what}"),
     (httpx.NetworkError, StreamInterrupted, "the connection to {host} broke: {what}"),
-    (httpx.RemoteProtocolError, StreamInterrupted, "{host} broke off: {what}"),
+    (httpx.RemoteProtocolError, StreamInterrupted, "the connection to {host} broke off: {what}"),
     (httpx.StreamError, StreamInterrupted, "the response of {host} was closed while it was read"),
     (OSError, TransportError, "the network failed on the way to {host}: {what}"),
     (BaseException, TransportError, "the request to {host} failed: {what}"),

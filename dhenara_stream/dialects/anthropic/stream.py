@@ -6,19 +6,21 @@ The rules of the decoder:
   two blocks share: the wire's own if it is free, else the next after all. So an index that is
   used again, by mistake or because ``message_start`` held blocks already (programmatic tool
   calling), starts another block and changes none.
-- A start at an open block of the same type and id tells more of that block. A start that repeats
-  a block which is complete and has an id is ignored, with its pieces: the same call must not be
-  made twice.
-- A piece for no block, or for a block of another kind, starts a block. Pieces without an index
-  belong to the block started last. Nothing of the text is lost.
-- A block that is not known is carried through; what text its pieces hold is put into its fields
-  when it ends, as the protocol does with those it knows.
+- A start at an open block of the same type and id tells more of that block, so does one at a block
+  that pieces began. A start that repeats a block which is complete and has an id is skipped, with
+  its pieces: the same call must not be made twice. So are the blocks of a ``message_start`` that
+  repeats one.
+- A piece for no block, or for a block of another kind, begins a block. Pieces without an index
+  belong to the block begun last. No text is lost.
+- A block that is not known is carried through. Text that its pieces hold is put into its fields
+  when it ends.
 - Blocks that ``message_start`` held, or whose stop was forgotten, end with ``message_stop``.
 - Only ``message_stop`` completes an answer; what comes after it is skipped.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -55,7 +57,8 @@ FINISH_REASONS = {
 # What StreamInfo and Finish say of a message in fields of their own, or the blocks do.
 _TOLD = frozenset({"id", "type", "role", "model", "content", "usage", "error"})
 _TOLD_AT_END = frozenset({"stop_reason", "stop_sequence"})
-_FACTS_AT_END = ("stop_details", "container", "context_management")
+_BESIDE = ("context_management", "input_transformations")  # in message_delta: beside the delta
+_FACTS = ("stop_details", "container", *_BESIDE)
 
 
 # --- blocks
@@ -67,7 +70,7 @@ class _Block:
     Attributes:
         index: Its index in neutral terms.
         kind: What it is: ``text``, ``reasoning``, ``tool``, ``opaque``, or ``repeated``.
-        content: As it was started, if it is opaque.
+        content: As it was started; empty if pieces began it.
         pieces: Of an opaque one: text by field, to be joined at its end.
     """
 
@@ -83,15 +86,19 @@ class _Block:
 
     def is_told_again_by(self, content: Dict) -> bool:
         """Whether this start is of this block."""
+        if not self.content:  # its pieces came first
+            return self.open and _KINDS.get(_type(content), "opaque") == self.kind
         if _type(content) != _type(self.content):
             return False
         block_id = content.get("id")
         return block_id == self.content.get("id") and (self.open or block_id is not None)
 
-    def add(self, field: str, text: str) -> None:
-        """Keep a piece of an opaque block's text."""
+    def add(self, piece: type, text: str) -> Sequence[d.Delta]:
+        """Keep a piece of an opaque block's text; there is nothing to say of it yet."""
+        field = _FIELD_OF_PIECE[piece]
         start = as_text(self.content.get(field))
         self.pieces.setdefault(field, [start]).append(text)
+        return ()
 
     def end(self) -> list[d.Delta]:
         """Close it."""
@@ -103,11 +110,15 @@ class _Block:
         return [*ends, d.BlockEnd(self.index)]
 
 
+def _sign(index: int, signature: str) -> d.Delta:
+    return d.OpaqueUpdate(index, {"signature": signature})
+
+
 _TAKES: dict[str, dict[type, Callable[[int, str], d.Delta]]] = {
     "text": {wire.TextPiece: d.TextDelta, wire.SignaturePiece: d.SignatureDelta},
     "reasoning": {wire.ThinkingPiece: d.ReasoningDelta, wire.SignaturePiece: d.SignatureDelta},
     "tool": {wire.InputPiece: d.ToolArgumentsDelta, wire.SignaturePiece: d.SignatureDelta},
-    "opaque": {wire.InputPiece: d.ToolArgumentsDelta},
+    "opaque": {wire.InputPiece: d.ToolArgumentsDelta, wire.SignaturePiece: _sign},
 }
 
 _KIND_OF_PIECE: dict[type, str] = {
@@ -137,8 +148,7 @@ def _begin_text(index: int, content: Dict) -> Iterable[d.Delta]:
     yield d.BlockStart(index, "text")
     if text := as_text(content.get("text")):
         yield d.TextDelta(index, text)
-    citations = content.get("citations")
-    for citation in citations if isinstance(citations, list) else ():  # pyright: ignore[reportUnknownVariableType]
+    for citation in _as_list(content.get("citations")):
         if isinstance(citation, dict):
             yield d.AnnotationDelta(index, as_dict(citation))
     yield from _rest(index, content, ("type", "text", "citations"))
@@ -171,6 +181,12 @@ def _begin_tool(index: int, content: Dict) -> Iterable[d.Delta]:
         yield d.ToolArgumentsDelta(index, given)
 
 
+def _begin_fallback(index: int, content: Dict) -> Iterable[d.Delta]:
+    yield from _begin_opaque(index, content)
+    if model := as_text(as_dict(content.get("to")).get("model")):
+        yield d.StreamInfo(model=model)  # the one that answers
+
+
 def _begin_opaque(index: int, content: Dict) -> Iterable[d.Delta]:
     yield d.OpaqueStart(index, _type(content), content, input_key="input")
 
@@ -179,6 +195,10 @@ def _rest(index: int, content: Dict, told: Iterable[str]) -> Iterable[d.Delta]:
     others = _others(content, told)
     if others:
         yield d.BlockInfo(index, metadata=others)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 def _others(content: Dict, told: Iterable[str]) -> Dict:
@@ -190,6 +210,7 @@ _BEGIN: dict[str, Callable[[int, Dict], Iterable[d.Delta]]] = {
     "thinking": _begin_thinking,
     "redacted_thinking": _begin_redacted,
     "tool_use": _begin_tool,
+    "fallback": _begin_fallback,
 }
 
 
@@ -270,6 +291,7 @@ class AnthropicDecoder:
         self._last = 0  # the wire index of the block started last
         self._usage: Dict = {}
         self._facts: Dict = {}
+        self._id: str | None = None
         self._handlers: dict[type, Callable[[Any], Sequence[d.Delta]]] = {
             wire.ContentBlockDelta: self._on_piece,
             wire.OtherDelta: self._on_other_delta,
@@ -302,7 +324,7 @@ class AnthropicDecoder:
             block = self._blocks.get(happened.index)
             if block is not None:
                 piece: Any = happened.delta
-                made = block.takes.get(type(piece))
+                made = block.takes.get(piece.__class__)
                 if made is not None:
                     return (made(block.index, piece.text),) if piece.text else ()
         return self._handlers[type(happened)](happened)
@@ -356,24 +378,25 @@ class AnthropicDecoder:
 
     def _on_message_start(self, event: wire.MessageStart) -> Sequence[d.Delta]:
         message = event.message
+        message_id = as_text(message.get("id")) or None
         said: list[d.Delta] = [
             d.StreamInfo(
-                id=as_text(message.get("id")) or None,
+                id=message_id,
                 model=as_text(message.get("model")) or None,
                 metadata=_others(message, _TOLD | _TOLD_AT_END | {"stop_details"}) or None,
             )
         ]
-        content = message.get("content")
-        for i, block in enumerate(content if isinstance(content, list) else ()):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            said += self._start(i, as_dict(block))
+        if message_id is None or message_id != self._id:
+            for i, block in enumerate(_as_list(message.get("content"))):
+                said += self._start(i, as_dict(block))
+        self._id = message_id
         said += self._tell_usage(as_dict(message.get("usage")))
-        self._facts |= {k: message[k] for k in _FACTS_AT_END if message.get(k) is not None}
+        self._facts |= {k: message[k] for k in _FACTS if message.get(k) is not None}
         return said + self._finish(message)
 
     def _on_message_delta(self, event: wire.MessageDelta) -> Sequence[d.Delta]:
         facts = _others(event.delta, _TOLD_AT_END)
-        if event.context_management is not None:
-            facts["context_management"] = event.context_management
+        facts |= {k: v for k in _BESIDE if (v := getattr(event, k)) is not None}
         self._facts |= facts
         finish = self._finish(event.delta)
         if facts and not finish:
@@ -430,6 +453,7 @@ class AnthropicDecoder:
         elif not block.open:
             self._blocks[at] = _Block(block.index, "repeated", content)
             return self._skip()
+        block.content = content
         return [*_BEGIN.get(kind, _begin_opaque)(block.index, content)]
 
     def _begin(self, at: int, kind: str, content: Dict) -> _Block:
@@ -456,21 +480,11 @@ class AnthropicDecoder:
             return ()
         made = block.takes.get(type(piece)) if block is not None else None
         if block is not None and made is None and block.kind in ("opaque", "repeated"):
-            return self._put_into(block, piece)
+            return block.add(type(piece), piece.text) if block.open else self._skip()
         if block is None or made is None:
             kind = _KIND_OF_PIECE[type(piece)]
             block, made = self._begin(at, kind, {}), _TAKES[kind][type(piece)]
         return (made(block.index, piece.text),)
-
-    def _put_into(
-        self, block: _Block, piece: wire.TextPiece | wire.ThinkingPiece | wire.SignaturePiece
-    ) -> Sequence[d.Delta]:
-        if block.kind == "repeated":
-            return self._skip()
-        if isinstance(piece, wire.SignaturePiece):
-            return (d.OpaqueUpdate(block.index, {"signature": piece.text}),)
-        block.add(_FIELD_OF_PIECE[type(piece)], piece.text)
-        return ()
 
     def _cite(self, at: int, block: _Block | None, citation: Dict) -> Sequence[d.Delta]:
         if block is None:
@@ -547,24 +561,30 @@ class _Said:
     def __init__(self, payload: Any) -> None:
         outer = as_dict(payload)
         inner = as_dict(outer.get("error")) or outer
+        self.details: Dict = {"body": _cleaned(payload)} if payload else {}
         words = [inner.get(key) for key in ("message", "Message", "detail")]
         words += [outer.get("message"), outer.get("error"), payload]
-        self.message = _cleaned_text(next((w for w in words if isinstance(w, str)), "").strip())
+        found = next((w for w in words if as_text(w).strip()), None)
+        self.message = _cleaned_text(found.strip()) if found else self._body_in_words()
         kinds = [inner.get(key) for key in ("type", "status", "code")]
         self.code = next((_cleaned_text(str(k)) for k in kinds if _is_code(k)), None)
         ids = (as_text(outer.get("request_id")), as_text(inner.get("request_id")))
-        self.request_id = next(filter(None, ids), None)
-        numbers = [inner.get(key) for key in ("status_code", "code", "status")]
-        self.status = next((int(n) for n in numbers if _is_error_status(n)), None)
-        self.details: Dict = {"body": _cleaned(payload)} if payload else {}
+        self.request_id = next((_cleaned_text(i) for i in ids if i), None)
+        numbers = [str(inner.get(key)) for key in ("status_code", "code", "status")]
+        self.status = next((int(n) for n in numbers if _ERROR_STATUS.fullmatch(n)), None)
+
+    def _body_in_words(self) -> str:
+        if not self.details:
+            return "no message"
+        text = json.dumps(self.details["body"], ensure_ascii=False)
+        return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
 
 
 def _is_code(value: Any) -> bool:
     return isinstance(value, str | int) and value not in ("", "error", 0, False, True)
 
 
-def _is_error_status(value: Any) -> bool:
-    return isinstance(value, str | int) and bool(re.fullmatch(r"[45]\d\d", str(value), re.ASCII))
+_ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
 def _stream_error(payload: Any) -> ProviderError:
@@ -575,7 +595,7 @@ def _stream_error(payload: Any) -> ProviderError:
         status = 400 if (said.code or "").startswith("invalid_") else 500
     about = f" ({said.code})" if said.code else ""
     return provider_error_class(status)(
-        f"the provider sent an error in its answer{about}: {said.message or 'no message'}",
+        f"the provider sent an error in its answer{about}: {said.message}",
         http_status=status,
         code=said.code,
         request_id=said.request_id,
@@ -591,7 +611,7 @@ def anthropic_error(reply: ErrorReply) -> ProviderError:
     kind = headers.get("x-amzn-errortype", "").partition(":")[0]
     code = said.code or kind or None
     about = f" ({code})" if code else ""
-    text = said.message or "no message"
+    text = said.message
     if advice := _ADVICE.get(reply.status):
         text = f"{text.rstrip('.')}; {advice}"
     return provider_error_class(reply.status)(
@@ -643,9 +663,8 @@ def _words(text: str) -> str:
 
 def _unwrapped(value: Any) -> Any:
     """The one value of a list of one."""
-    if isinstance(value, list) and len(value) == 1:  # pyright: ignore[reportUnknownArgumentType]
-        return value[0]  # pyright: ignore[reportUnknownVariableType]
-    return value  # pyright: ignore[reportUnknownVariableType]
+    items = _as_list(value)
+    return items[0] if len(items) == 1 else value
 
 
 def _excerpt(data: bytes) -> str:
@@ -657,7 +676,7 @@ def _excerpt(data: bytes) -> str:
 _VALUE = r"(?=[^\s\"',;<>]*\d)[^\s\"',;<>]{8,}|[^\s\"',;<>]{20,}"
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    r"(?P<key>sk-)[\w*.…-]{6,}"
+    r"(?P<key>sk-|AIza|AKIA|ya29\.)[\w*.…-]{6,}"
     rf"|(?P<scheme>Bearer\s+|Basic\s+)(?:{_VALUE})"
     r"|(?P<name>(?:api[-_ ]?key|authorization|token|secret|signature|password)"
     rf"[\"']?\s*[:=]\s*[\"']?)(?!Bearer|Basic)(?:{_VALUE})"

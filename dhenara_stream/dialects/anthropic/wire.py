@@ -122,6 +122,7 @@ class MessageDelta(WireEvent, frozen=True, gc=False, kw_only=True, tag="message_
     delta: Dict
     usage: Dict | None = None
     context_management: Any = None
+    input_transformations: Any = None
 
 
 class MessageStop(WireEvent, frozen=True, gc=False, kw_only=True, tag="message_stop"):
@@ -271,6 +272,7 @@ def _message_delta(payload: Dict) -> WireEvent:
         delta=as_dict(payload.get("delta")),
         usage=as_dict(payload.get("usage")),
         context_management=payload.get("context_management"),
+        input_transformations=payload.get("input_transformations"),
     )
 
 

@@ -17,6 +17,10 @@ class Secret(str):
 
     __slots__ = ()
 
+    def __new__(cls, value: str) -> Secret:
+        # str() of a secret is its mask: sealing it twice must not lose it.
+        return value if isinstance(value, Secret) else super().__new__(cls, value)
+
     def reveal(self) -> str:
         """The plain value."""
         return str.__str__(self)[:]

@@ -1,0 +1,667 @@
+"""A call as the Messages API takes it: ``POST /v1/messages``.
+
+What a model takes is data, in its ``ChatModelSettings``; no model is named here. What it would
+refuse is left out or changed, and ``WireRequest.adjustments`` says so; what cannot be meant is a
+``ConfigError``. Beside body fields, ``unsupported_parameters`` may name one form of a field
+(``thinking.enabled``, ``tool_choice.any``, ``context_management.compact_20260112``) and
+``assistant_prefill``: a conversation that ends with text of the assistant's.
+
+- Thinking, for models that take a budget (``enabled``): the budget is at least 1024 tokens and
+  leaves a quarter of ``max_tokens`` for the answer; where both is not possible, there is no
+  thinking. It is off, too, beside a forced tool choice, within a turn that began without it, and
+  where the model is to go on with the assistant's text.
+- Thinking, for models that take an effort (``adaptive``): the reasoning is asked for in readable
+  form. Without ``reasoning`` it is ``disabled`` in words, for some models think by default.
+- ``options`` come last: they win over what the config says, and dicts are merged into dicts.
+- Structured output is a schema field, or the forced call of a tool (``output_tool``): for models
+  without that field, and for schemas that refer to themselves, which it does not take.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dhenara_stream.dialects.base import ChatRequest, WireRequest
+from dhenara_stream.errors import ConfigError
+from dhenara_stream.types.genai.ai_model import BaseAIModel
+from dhenara_stream.types.genai.dhenara.request import (
+    AIModelContextPolicy,
+    SystemInstruction,
+    ToolChoice,
+    ToolDefinition,
+    WebSearchHostedTool,
+)
+from dhenara_stream.types.shared.secret import Secret
+
+from .messages import build_messages, cache_mark, is_prefill, lacks_thinking, without_thinking
+from .schema import is_recursive, strict_schema
+
+__all__ = ["STRUCTURED_OUTPUT_TOOL", "build_request"]
+
+Dict = dict[str, Any]
+
+STRUCTURED_OUTPUT_TOOL = "structured_output"
+"""The tool whose arguments are the answer, where no tool of the caller's has that name."""
+
+API_VERSION = "2023-06-01"
+WEB_SEARCH = "web_search_20250305"
+CLEAR_TOOL_USES = "clear_tool_uses_20250919"
+COMPACT = "compact_20260112"
+
+MIN_BUDGET = 1024
+ANSWER_SHARE = 4  # one part in so many of max_tokens is kept for the answer
+MAX_CACHE_MARKS = 4
+MIN_COMPACTION_TRIGGER = 50_000
+MIN_TOP_P_THINKING = 0.95
+
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+_COMMON_EFFORTS = ("low", "medium", "high")
+
+_RESERVED = {
+    "model": "the endpoint's ai_model",
+    "messages": "messages or prompt",
+    "system": "instructions",
+    "stream": "AIModelCallConfig.streaming",
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens"),
+        "AIModelCallConfig.max_output_tokens",
+    ),
+}
+_FOREIGN = frozenset(
+    (
+        *("seed", "n", "best_of", "echo", "suffix", "logprobs", "top_logprobs", "logit_bias"),
+        *("frequency_penalty", "presence_penalty", "repetition_penalty", "min_p", "top_a"),
+        *("response_format", "response_mime_type", "response_schema", "modalities", "audio"),
+        *("prediction", "verbosity", "reasoning", "reasoning_effort", "stream_options", "store"),
+        *("include", "truncation", "previous_response_id", "max_tool_calls", "prompt_cache_key"),
+        *("candidate_count", "safety_settings", "safety_identifier", "generation_config"),
+    )
+)
+_SAMPLING = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 2**31)}
+_TOOL_CHOICES = {"zero_or_more": "auto", "one_or_more": "any", "specific": "tool", None: "none"}
+_CHOICE_WORDS = {"auto": "auto", "none": "none", "any": "any", "required": "any"}
+
+_BETAS = {"clear_": "context-management-2025-06-27", "compact_": "compact-2026-01-12"}
+_BLOCK_BETAS = {"compaction": _BETAS["compact_"]}
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding")
+
+
+def build_request(request: ChatRequest) -> WireRequest:
+    """The request that asks for this.
+
+    Raises:
+        ConfigError: If it cannot be asked for, naming the argument.
+    """
+    draft = _Draft(request)
+    tools, output_tool = _tools(draft)
+    choice = _tool_choice(draft, tools, output_tool)
+    thinking = _thinking(draft, choice)
+    _leave_thinking_out_of_last_turn(draft, thinking)
+    fields: Dict = {
+        "model": draft.model.model_name_with_version_suffix,
+        "max_tokens": _max_tokens(draft, thinking),
+        "stream": draft.config.streaming or None,
+        "system": _system(request.system),
+        "messages": draft.messages,
+        "tools": tools,
+        "tool_choice": choice,
+        "thinking": thinking,
+        "output_config": _output_config(draft, output_tool),
+        "stop_sequences": _stop_sequences(draft),
+        "metadata": _metadata(draft),
+        "context_management": _context_management(draft, thinking),
+    }
+    body = {name: value for name, value in fields.items() if value}
+    body = _merged(body, draft.options)
+    _drop_what_is_refused(draft, body, thinks=draft.thinks(body.get("thinking")))
+    _fit_cache_marks(draft, body)
+    return WireRequest(
+        path="/v1/messages",
+        headers=_headers(draft, body),
+        body=body,
+        adjustments=draft.notes,
+        output_tool=output_tool,
+    )
+
+
+class _Draft:
+    """What is asked for, what of it is still to be used, and what had to be changed."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.config = request.config
+        self.model = request.endpoint.ai_model
+        self.settings = self.model.get_settings()
+        self.notes: list[str] = []
+        self.headers = _extra_headers(self.config.options.get("extra_headers"))
+        betas = self.headers.pop("anthropic-beta", None)
+        self.betas = _beta_names(self.config.options.get("betas")) + _beta_names(betas)
+        self.options = _options(self.config.options, self.model)
+        for name in sorted(_FOREIGN & self.options.keys()):
+            del self.options[name]
+            self.note(f"options[{name!r}]", "left out, the Messages API has no such field")
+        self.messages = build_messages(request.turns, self.model)
+        self.prefill = is_prefill(self.messages, request.turns)
+        if self.prefill and self.refuses("assistant_prefill"):
+            raise ConfigError(
+                f"messages: {self.model.model_name} does not go on with the assistant's text; "
+                "the last message must be the user's"
+            )
+
+    def note(self, what: str, why: str) -> None:
+        self.notes.append(f"{what}: {why}")
+
+    def refuses(self, field: str, form: str | None = None) -> bool:
+        names = self.settings.unsupported_parameters
+        return field in names or f"{field}.{form}" in names
+
+    def refused(self, what: str) -> None:
+        self.note(what, f"left out, {self.model.model_name} does not take it")
+
+    def thinks(self, thinking: Dict | None) -> bool:
+        """Whether the model thinks in this call; some cannot do without."""
+        asked = thinking is not None and thinking["type"] != "disabled"
+        return asked or (self.settings.supports_reasoning and self.refuses("thinking", "disabled"))
+
+
+# --- options and headers
+
+
+def _options(given: Mapping[str, Any], model: BaseAIModel) -> Dict:
+    """A checked copy of the options; ``None`` counts as not given."""
+    options: Dict = {}
+    for name, value in given.items():
+        if name in _RESERVED:
+            raise ConfigError(f"options[{name!r}]: give it as {_RESERVED[name]}")
+        if not model.validate_options({name: value}):
+            allowed = (model.get_valid_options(include_display_only=True) or {})[name]
+            raise ConfigError(
+                f"options[{name!r}]: {value!r} is not one of {allowed.allowed_values}, "
+                f"the values that {model.model_name} allows"
+            )
+        if value is not None and name not in ("extra_headers", "betas"):
+            options[name] = _plain(f"options[{name!r}]", value)
+    for name, (least, most) in _SAMPLING.items():
+        _check_number(name, options.get(name), least, most)
+    return options
+
+
+def _plain(path: str, value: Any) -> Any:
+    """A copy of ``value``, of what JSON has."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except (TypeError, msgspec.MsgspecError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be sent as JSON: {error}") from None
+
+
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value <= most:
+        raise ConfigError(f"options[{name!r}]: expected a number from {least} to {most}")
+
+
+def _extra_headers(given: Any) -> dict[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigError("options['extra_headers']: expected a dict of strings")
+    headers: dict[str, str] = {}
+    for name, value in given.items():  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigError(f"options['extra_headers']: {name!r} is no header name")
+        if name.lower() in _OWN_HEADERS:
+            raise ConfigError(f"options['extra_headers'][{name!r}]: cannot be changed")
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+            raise ConfigError(
+                f"options['extra_headers'][{name!r}]: the value must be printable ASCII text"
+            )
+        headers[name.lower()] = Secret(value)
+    return headers
+
+
+def _beta_names(given: Any) -> list[str]:
+    names: Any = given or []
+    names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, Sequence):
+        raise ConfigError("options['betas']: expected a list of names")
+    for name in names:  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name.strip()):
+            raise ConfigError(f"options['betas']: {name!r} is no name of a beta feature")
+    return [name.strip() for name in names]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
+def _headers(draft: _Draft, body: Dict) -> dict[str, str]:
+    edits = body.get("context_management", {}).get("edits", ())
+    blocks = [block for message in body["messages"] for block in message["content"]]
+    betas = [
+        *draft.betas,
+        *(beta for edit in edits for kind, beta in _BETAS.items() if _kind(edit).startswith(kind)),
+        *(_BLOCK_BETAS[block["type"]] for block in blocks if block["type"] in _BLOCK_BETAS),
+    ]
+    headers = {
+        "anthropic-version": API_VERSION,
+        "content-type": "application/json",
+        "accept": "text/event-stream" if draft.config.streaming else "application/json",
+    }
+    if betas:
+        headers["anthropic-beta"] = ",".join(dict.fromkeys(betas))
+    return headers | draft.headers
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("type", "")) if isinstance(value, dict) else ""  # pyright: ignore
+
+
+def _merged(body: Dict, options: Mapping[str, Any]) -> Dict:
+    merged = dict(body)
+    for name, value in options.items():
+        known = merged.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = {**known, **value}  # pyright: ignore[reportUnknownVariableType]
+        merged[name] = value
+    return merged
+
+
+# --- system, metadata, stop sequences, context
+
+
+def _system(instructions: Sequence[SystemInstruction]) -> str | list[Dict] | None:
+    if not any(instruction.cache_control for instruction in instructions):
+        return " ".join(instruction.get_formatted_text() for instruction in instructions)
+    return [
+        {"type": "text", "text": instruction.get_formatted_text()}
+        | cache_mark(instruction.cache_control)
+        for instruction in instructions
+    ]
+
+
+def _metadata(draft: _Draft) -> Dict | None:
+    user = draft.options.pop("user", None)
+    user = draft.config.get_user() or user
+    return {"user_id": str(user)} if user else None
+
+
+def _stop_sequences(draft: _Draft) -> list[str]:
+    sequences: list[str] = []
+    for name in ("stop", "stop_sequences"):
+        given = draft.options.pop(name, None) or []
+        given = [given] if isinstance(given, str) else given
+        if not isinstance(given, list) or not all(isinstance(item, str) for item in given):  # pyright: ignore[reportUnknownVariableType]
+            raise ConfigError(f"options[{name!r}]: expected text or a list of texts")
+        sequences += given
+        if not all(map(str.strip, given)):  # pyright: ignore[reportUnknownArgumentType]
+            draft.note(f"options[{name!r}]", "white space alone left out, it cannot stop an answer")
+    return [sequence for sequence in dict.fromkeys(sequences) if sequence.strip()]
+
+
+def _context_management(draft: _Draft, thinking: Dict | None) -> Dict | None:
+    policy = draft.config.context_policy
+    edits: list[Dict] = []
+    if policy is not None and policy.mode in _POLICIES:
+        edits = _plain("context_policy.edits", policy.edits or [])
+        _POLICIES[policy.mode](draft, policy, edits)
+    kept = [edit for edit in edits if not draft.refuses("context_management", _kind(edit))]
+    for edit in edits:
+        if edit not in kept:
+            draft.refused(f"context_policy ({_kind(edit)})")
+    if not draft.thinks(thinking) and any(map(_clears_thinking, kept)):
+        kept = [edit for edit in kept if not _clears_thinking(edit)]
+        draft.note("context_policy", "thinking is not cleared, for this call has none")
+    # The API wants that kind of edit first.
+    return {"edits": sorted(kept, key=lambda edit: not _clears_thinking(edit))} if kept else None
+
+
+def _clears_thinking(edit: Dict) -> bool:
+    return _kind(edit).startswith("clear_thinking_")
+
+
+def _trigger(tokens: int | None) -> Dict:
+    return {"trigger": {"type": "input_tokens", "value": tokens}} if tokens else {}
+
+
+def _editing(draft: _Draft, policy: AIModelContextPolicy, edits: list[Dict]) -> None:
+    if not edits:
+        edits.append({"type": CLEAR_TOOL_USES} | _trigger(policy.compact_threshold_tokens))
+
+
+def _compaction(draft: _Draft, policy: AIModelContextPolicy, edits: list[Dict]) -> None:
+    if any(_kind(edit).startswith("compact_") for edit in edits):
+        return
+    tokens = policy.compact_threshold_tokens
+    if tokens is not None and tokens < MIN_COMPACTION_TRIGGER:
+        tokens = MIN_COMPACTION_TRIGGER
+        draft.note("context_policy.compact_threshold_tokens", f"raised to {tokens}, the least")
+    more: Dict = {
+        "pause_after_compaction": policy.pause_after_compaction,
+        "instructions": policy.instructions,
+    }
+    given = {name: value for name, value in more.items() if value is not None}
+    edits.append({"type": COMPACT} | _trigger(tokens) | given)
+
+
+_POLICIES = {"provider_context_editing": _editing, "provider_compaction": _compaction}
+
+
+# --- tools
+
+
+def _tools(draft: _Draft) -> tuple[list[Dict], str | None]:
+    """The tools, and the name of the one that carries the structured output."""
+    raw: Any = draft.options.pop("tools", None) or []
+    if not isinstance(raw, list) or not all(isinstance(tool, dict) for tool in raw):  # pyright: ignore[reportUnknownVariableType]
+        raise ConfigError("options['tools']: expected a list of dicts")
+    tools: list[Dict] = [
+        *(_tool(draft, tool) for tool in draft.config.tools or []),
+        *(_web_search(draft, tool) for tool in draft.config.hosted_tools or []),
+        *raw,
+    ]
+    names = [tool["name"] for tool in tools if "name" in tool]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"tools: two tools are named {name!r}; the API takes a name once")
+    output = _output_tool(draft, names)
+    if output is None:
+        return tools, None
+    return [*tools, output], output["name"]
+
+
+def _tool(draft: _Draft, tool: ToolDefinition) -> Dict:
+    function = tool.function
+    block: Dict = {"name": function.name}
+    if function.description:
+        block["description"] = function.description
+    schema = _plain(f"tool {function.name!r}", function.parameters.to_schema())
+    if tool.strict and (draft.settings.structured_output == "tool" or is_recursive(schema)):
+        draft.note(f"tool {function.name!r}", "strict left out, model or schema does not allow it")
+    elif tool.strict:
+        block["strict"] = True
+        schema = _strict(draft, f"tool {function.name!r}", schema)
+    return block | {"input_schema": schema} | cache_mark(tool.cache_control)
+
+
+def _strict(draft: _Draft, what: str, schema: Dict) -> Dict:
+    lost: set[str] = set()
+    strict: Dict = strict_schema(schema, lost)
+    if lost:
+        draft.note(what, f"told in words, not enforced: {', '.join(sorted(lost))}")
+    return strict
+
+
+def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> Dict:
+    block: Dict = {"type": WEB_SEARCH, "name": tool.tool}
+    block |= {
+        name: value
+        for name in ("max_uses", "allowed_domains", "blocked_domains")
+        if (value := getattr(tool, name))
+    }
+    if tool.user_location is not None:
+        block["user_location"] = tool.user_location.model_dump()
+    for name in ("search_context_size", "external_web_access", "return_token_budget"):
+        if getattr(tool, name) is not None:
+            draft.note(f"hosted_tools: {name}", "left out, this web search has no such option")
+    return block
+
+
+def _tool_choice(draft: _Draft, tools: list[Dict], output_tool: str | None) -> Dict | None:
+    given = draft.options.pop("tool_choice", None)
+    choice = _given_choice(given) if given is not None else _choice(draft.config.tool_choice)
+    if output_tool is not None:
+        choice = _output_choice(choice, output_tool, alone=len(tools) == 1)
+    if draft.options.pop("parallel_tool_calls", True) is False:
+        choice = (choice or {"type": "auto"}) | {"disable_parallel_tool_use": True}
+    if choice is None or choice["type"] == "none":
+        return choice and {"type": "none"} if tools else None
+    if not tools:
+        draft.note("tool_choice", "left out, there are no tools")
+        return None
+    if draft.refuses("tool_choice", choice["type"]):
+        draft.refused(f"tool_choice ({choice['type']})")
+        return None
+    return choice
+
+
+def _choice(choice: ToolChoice | None) -> Dict | None:
+    if choice is None:
+        return None
+    block: Dict = {"type": _TOOL_CHOICES[choice.type]}
+    if choice.type == "specific":
+        block["name"] = choice.specific_tool_name
+    return block | ({} if choice.parallel else {"disable_parallel_tool_use": True})
+
+
+def _given_choice(given: Any) -> Dict:
+    if isinstance(given, str) and given in _CHOICE_WORDS:
+        return {"type": _CHOICE_WORDS[given]}
+    if _kind(given):
+        return dict(given)
+    raise ConfigError(
+        "options['tool_choice']: expected a dict with a type, e.g. {'type': 'auto'}; or use "
+        "AIModelCallConfig.tool_choice"
+    )
+
+
+# --- structured output
+
+
+def _by_tool(draft: _Draft) -> bool:
+    output = draft.config.output_config
+    return output is not None and (
+        draft.settings.structured_output == "tool"
+        or draft.refuses("output_config")
+        or is_recursive(output.output_schema)
+    )
+
+
+def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
+    output = draft.config.output_config
+    if output is None or not _by_tool(draft):
+        return None
+    name = STRUCTURED_OUTPUT_TOOL
+    while name in taken:
+        name += "_"
+    schema: Dict = _plain("structured_output", output.output_schema)
+    return {
+        "name": name,
+        "description": "Gives the final answer. Call it once, when the answer is known.",
+        "input_schema": {"type": "object"} | schema,
+    }
+
+
+def _output_choice(choice: Dict | None, output_tool: str, *, alone: bool) -> Dict:
+    kind = choice["type"] if choice else "auto"
+    if choice is not None and kind == "tool":
+        return choice
+    if alone or kind == "none":
+        return {"type": "tool", "name": output_tool, "disable_parallel_tool_use": True}
+    return (choice or {}) | {"type": "any"}
+
+
+def _output_config(draft: _Draft, output_tool: str | None) -> Dict:
+    effort = _effort(draft)
+    fields: Dict = {"effort": effort} if effort else {}
+    output = draft.config.output_config
+    if output is None or output_tool is not None:
+        return fields
+    if draft.prefill:
+        raise ConfigError(
+            "structured_output: cannot be had where the model is to go on with the assistant's "
+            "text; the last message must be the user's"
+        )
+    schema = _plain("structured_output", output.output_schema)
+    strict = _strict(draft, "structured_output", schema)
+    return fields | {"format": {"type": "json_schema", "schema": strict}}
+
+
+# --- reasoning
+
+
+def _effort(draft: _Draft) -> str | None:
+    wanted = draft.config.reasoning_effort
+    if wanted is None:
+        return None
+    settings = draft.settings
+    known = settings.supported_reasoning_efforts
+    if known is None and settings.reasoning_control == "effort":
+        known = _COMMON_EFFORTS
+    ranked = [effort for effort in _EFFORTS if effort in (known or ())]
+    if not ranked or not settings.supports_reasoning:
+        draft.refused("reasoning_effort")
+        return None
+    below = [effort for effort in ranked if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)]
+    effort = below[-1] if below else ranked[0]
+    if effort != wanted:
+        draft.note("reasoning_effort", f"{effort}, the nearest that the model has")
+    return effort
+
+
+def _thinking(draft: _Draft, choice: Dict | None) -> Dict | None:
+    given = draft.options.pop("thinking", None)
+    wanted = _configured_thinking(draft) if given is None else _given_thinking(draft, given)
+    if wanted is None:
+        return None
+    off = wanted["type"] == "disabled"
+    if draft.refuses("thinking", wanted["type"]):
+        if given is not None or not off:
+            draft.refused("thinking")
+        return None
+    why = None if off else _why_no_thinking(draft, wanted["type"], choice)
+    if why is None:
+        return wanted
+    draft.note("thinking", f"left out, {why}")
+    return _no_thinking(draft)
+
+
+def _no_thinking(draft: _Draft) -> Dict | None:
+    in_words = draft.settings.reasoning_control == "effort"
+    return {"type": "disabled"} if in_words and not draft.refuses("thinking", "disabled") else None
+
+
+def _configured_thinking(draft: _Draft) -> Dict | None:
+    control = draft.settings.reasoning_control
+    if not draft.settings.supports_reasoning or control == "none":
+        return None
+    if not draft.config.reasoning:
+        return _no_thinking(draft)
+    if control == "effort":
+        return {"type": "adaptive", "display": "summarized"}
+    budget = _budget(draft)
+    return {"type": "enabled", "budget_tokens": budget} if budget else None
+
+
+def _budget(draft: _Draft) -> int | None:
+    max_tokens, wanted = draft.config.get_max_output_tokens(draft.model)
+    most = max_tokens - max_tokens // ANSWER_SHARE
+    if most < MIN_BUDGET:
+        draft.note(
+            "reasoning",
+            f"left out, max_output_tokens ({max_tokens}) has no room for {MIN_BUDGET} tokens of "
+            "thinking and the answer",
+        )
+        return None
+    budget = max(MIN_BUDGET, min(wanted or most, most))
+    if draft.config.max_reasoning_tokens not in (None, budget):
+        draft.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
+    return budget
+
+
+def _given_thinking(draft: _Draft, given: Any) -> Dict:
+    if not _kind(given):
+        raise ConfigError("options['thinking']: expected a dict with a type")
+    thinking: Dict = dict(given)
+    budget = thinking.get("budget_tokens")
+    if thinking["type"] != "enabled":
+        return thinking
+    # A beta lets the budget of several rounds of thinking exceed max_tokens.
+    most = draft.config.get_max_output_tokens(draft.model)[0] if not draft.betas else 2**31
+    if not isinstance(budget, int) or not MIN_BUDGET <= budget < most:
+        raise ConfigError(
+            f"options['thinking']: budget_tokens must be at least {MIN_BUDGET} and less than "
+            f"max_output_tokens ({most})"
+        )
+    return thinking
+
+
+def _why_no_thinking(draft: _Draft, kind: str, choice: Dict | None) -> str | None:
+    if draft.prefill:
+        return "the model is to go on with the assistant's text"
+    if kind != "enabled":
+        return None
+    if choice is not None and choice["type"] in ("any", "tool"):
+        return "a forced tool choice excludes it"
+    if lacks_thinking(draft.messages):
+        return "the turn with tool calls that is under way began without it"
+    return None
+
+
+def _leave_thinking_out_of_last_turn(draft: _Draft, thinking: Dict | None) -> None:
+    # An assistant's turn in the last place may hold thinking only if the model thinks now.
+    last = draft.messages[-1]
+    if last["role"] == "assistant" and not draft.thinks(thinking):
+        last["content"] = without_thinking(last["content"])
+
+
+def _max_tokens(draft: _Draft, thinking: Dict | None) -> int:
+    max_tokens, _ = draft.config.get_max_output_tokens(draft.model)
+    if draft.thinks(thinking):
+        return max_tokens
+    return min(max_tokens, draft.settings.max_output_tokens)
+
+
+# --- what does not go together
+
+
+def _drop_what_is_refused(draft: _Draft, body: Dict, *, thinks: bool) -> None:
+    for name in draft.settings.unsupported_parameters:
+        if body.pop(name, None) is not None:
+            draft.refused(name)
+    if thinks:
+        _drop_what_thinking_excludes(draft, body)
+    for group in draft.settings.exclusive_parameters:
+        first, *others = [name for name in group if name in body] or [None]
+        for name in others:
+            del body[name]
+            draft.note(str(name), f"left out, the model takes either it or {first}")
+
+
+def _drop_what_thinking_excludes(draft: _Draft, body: Dict) -> None:
+    excluded = {
+        "temperature": body.get("temperature", 1) != 1,
+        "top_k": "top_k" in body,
+        "top_p": body.get("top_p", 1) < MIN_TOP_P_THINKING,
+    }
+    for name, out in excluded.items():
+        if out:
+            del body[name]
+            draft.note(name, "left out, thinking excludes it")
+
+
+def _fit_cache_marks(draft: _Draft, body: Dict) -> None:
+    """Keep as many marks as the API takes, with a "1h" after no "5m"."""
+    system = body.get("system")
+    blocks: list[Dict] = [
+        *body.get("tools", []),
+        *(system if isinstance(system, list) else []),
+        *(block for message in body["messages"] for block in message["content"]),
+        body,
+    ]
+    marked = [block for block in blocks if block.get("cache_control")]
+    for block in marked[:-MAX_CACHE_MARKS]:
+        del block["cache_control"]
+    if len(marked) > MAX_CACHE_MARKS:
+        draft.note(
+            "cache_control", f"only the last {MAX_CACHE_MARKS} marks kept, no more are taken"
+        )
+    # A longer prefix that lives an hour holds the shorter one: that costs nothing more.
+    longest: Dict = {}
+    for block in reversed(marked[-MAX_CACHE_MARKS:]):
+        if block["cache_control"].get("ttl") == "1h":
+            longest = {"ttl": "1h"}
+        elif longest:
+            draft.note("cache_control", "5m raised to 1h, for a mark after it says 1h")
+        block["cache_control"] = block["cache_control"] | longest
