@@ -11,7 +11,8 @@ import httpx
 from dhenara_stream.core.accumulator import AnswerFacts
 from dhenara_stream.core.conversation import conversation
 from dhenara_stream.dialects.base import ChatRequest
-from dhenara_stream.engine.stream import AsyncChatStream, Call, ChatStream
+from dhenara_stream.engine.handle import AsyncChatStream
+from dhenara_stream.engine.stream import Call, ChatStream
 from dhenara_stream.engine.sync import Bridge
 from dhenara_stream.engine.transport import Transport
 from dhenara_stream.errors import ConfigError, UsageError
@@ -246,6 +247,6 @@ def _http_client(
 ) -> httpx.AsyncClient | None:
     if not config.test_mode:
         return http_client
-    from dhenara_stream.simulator.memory import MemoryTransport
+    from dhenara_stream.simulator import Simulator
 
-    return httpx.AsyncClient(transport=MemoryTransport(), trust_env=False)
+    return httpx.AsyncClient(transport=Simulator(require_key=False).transport(), trust_env=False)

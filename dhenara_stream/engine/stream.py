@@ -10,13 +10,12 @@ ends the stream, what was received can be read with ``snapshot()``.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,12 +28,9 @@ from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
 from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
 from dhenara_stream.errors import (
     ConnectTimeout,
-    ContentIdleTimeout,
-    DeadlineExceeded,
     DhenaraStreamError,
     EventTooLarge,
     FirstEventTimeout,
-    IdleTimeout,
     ProtocolError,
     ProviderError,
     StreamInterrupted,
@@ -57,16 +53,15 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
-from .transport import CLOSE_TIMEOUT, Transport, translated
+from .body import response_body
+from .clocks import Clocks, or_never
+from .transport import CLOSE_TIMEOUT, Transport
 
-__all__ = ["AsyncChatStream", "Call", "ChatStream"]
+__all__ = ["Call", "ChatStream"]
 
 # An error body, or an excerpt of a page, is read up to here.
 MAX_ERROR_BYTES = 2**20
 MAX_EXCERPT = 2048
-# After the terminal event: enough for the end of the chunked body, too little to be noticed.
-DRAIN_BYTES = 64 * 1024
-DRAIN_SECONDS = 0.05
 
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
@@ -80,46 +75,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     config: AIModelCallConfig
     api_provider: str
     model: str
-
-
-class _Clocks:
-    """When a wait has to end, and with which error. Times are the event loop's."""
-
-    def __init__(self, config: AIModelCallConfig) -> None:
-        self.config = config
-        self.begun = anyio.current_time()
-        self.deadline = self.begun + _or_never(config.timeout)
-        self.sent = self.read = self.content = self.begun
-        self.has_event = self.has_byte = False
-
-    def start_attempt(self, now: float) -> None:
-        self.sent = self.read = self.content = now
-        self.has_event = self.has_byte = False
-
-    def waits(self) -> list[tuple[float, type[StreamTimeout], str]]:
-        """The clocks that run now: when each fires, its error, and its setting."""
-        config = self.config
-        waits: list[tuple[float, type[StreamTimeout], str]] = [
-            (self.deadline, DeadlineExceeded, f"timeout ({config.timeout} s)")
-        ]
-        if not self.has_event:
-            limit = config.first_event_limit
-            setting = f"first_event_timeout ({limit} s)"
-            waits.append((self.sent + _or_never(limit), FirstEventTimeout, setting))
-        if self.has_byte:
-            at = self.read + _or_never(config.idle_timeout)
-            waits.append((at, IdleTimeout, f"idle_timeout ({config.idle_timeout} s)"))
-            at = self.content + _or_never(config.content_idle_timeout)
-            setting = f"content_idle_timeout ({config.content_idle_timeout} s)"
-            waits.append((at, ContentIdleTimeout, setting))
-        return waits
-
-    def next(self) -> tuple[float, type[StreamTimeout], str]:
-        return min(self.waits(), key=lambda wait: wait[0])
-
-
-def _or_never(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
 
 
 class ChatStream:
@@ -147,7 +102,7 @@ class ChatStream:
             delay=call.config.retry_delay,
             max_delay=call.config.max_retry_delay,
         )
-        self._clocks = _Clocks(call.config)
+        self._clocks = Clocks(call.config)
         self._ready: deque[StreamItem] = deque()
         self._body: AsyncGenerator[bytes, None] | None = None
         self._scope: anyio.CancelScope | None = None
@@ -332,7 +287,7 @@ class ChatStream:
         if response is None:
             self._raise_timeout(scope)
             raise AssertionError("a scope that was not cancelled has a response")
-        self._body = _body(response, self.call.request.url)
+        self._body = response_body(response, self.call.request.url)
         await anext(self._body)
         self._see_head(response)
         if response.status_code >= 300:
@@ -345,7 +300,7 @@ class ChatStream:
             return
         if event == "connection.connect_tcp.started":
             self._connecting = True
-            limit = anyio.current_time() + _or_never(self.call.config.connect_timeout)
+            limit = anyio.current_time() + or_never(self.call.config.connect_timeout)
             scope.deadline = min(limit, clocks.deadline)
         elif event.endswith("send_request_headers.started"):
             clocks.start_attempt(anyio.current_time())
@@ -575,7 +530,7 @@ class ChatStream:
             return
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             if drain:
-                await _drain(body)
+                await drain(body)
             await body.aclose()
 
 
@@ -598,47 +553,6 @@ class _Interruptible:
     ) -> bool:
         self._stream.leave()
         return bool(self._scope.__exit__(exc_type, exc, traceback))
-
-
-async def _body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
-    """The body's bytes. The first item is empty: it makes the event loop know the generator,
-
-    so that the connection is closed even if the stream is dropped before it is read.
-    """
-    encoded = response.headers.get("content-encoding", "identity") != "identity"
-    chunks = response.aiter_bytes() if encoded else response.aiter_raw()
-    try:
-        yield b""
-        with translated(url):
-            async for data in chunks:
-                yield data
-    finally:
-        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await response.aclose()
-            await _run_out(chunks)
-
-
-async def _run_out(chunks: AsyncIterator[bytes]) -> None:
-    """End the HTTP library's nested generators, whose connection is closed.
-
-    Dropped half-way they would be left to the garbage collector, and trio warns of each. Resumed
-    they meet the closed connection, and end with its error; that error is nobody's concern.
-    """
-    with suppress(httpx.HTTPError, httpx.StreamError, OSError):
-        async for _ in chunks:
-            pass
-
-
-async def _drain(body: AsyncGenerator[bytes, None]) -> None:
-    drained = 0
-    with anyio.move_on_after(DRAIN_SECONDS):
-        try:
-            async for data in body:
-                drained += len(data)
-                if drained > DRAIN_BYTES:
-                    return
-        except DhenaraStreamError:
-            return  # the answer is complete; how its connection ends is nobody's concern
 
 
 def _is_answer(chunk: StreamingChatResponse) -> bool:
@@ -686,87 +600,3 @@ def _failed_status(
     if isinstance(error, TransportError | TruncatedStream | UnexpectedResponse):
         return ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
     return ExternalApiCallStatusEnum.INTERNAL_PROCESSING_ERROR
-
-
-class AsyncChatStream:
-    """The stream of an async client: ``async for chunk, final in stream``.
-
-    Exactly one of the two is not ``None``. Use it in ``async with``, or call ``aclose()``, where
-    the loop may be left early: only then is the connection closed at a known time.
-    """
-
-    def __init__(self, core: ChatStream) -> None:
-        self._core = core
-        self._batch: deque[StreamItem] = deque()
-        self._managed = False
-
-    @property
-    def status(self) -> ExternalApiCallStatus:
-        """How the call went so far; kept up to date."""
-        return self._core.status
-
-    def snapshot(self) -> AIModelCallResponse:
-        """All that has arrived so far; works at any time, also after ``break`` or an error."""
-        return self._core.snapshot()
-
-    def __aiter__(self) -> AsyncIterator[StreamItem]:
-        return _Loop(self)
-
-    async def __anext__(self) -> StreamItem:
-        if not self._batch:
-            self._batch.extend(await self._core.next_batch())
-            if not self._batch:
-                raise StopAsyncIteration
-        item = self._batch.popleft()
-        if self._core.call.config.raise_errors and isinstance(item[0], SSEErrorResponse):
-            assert self._core.error is not None
-            raise self._core.error
-        return item
-
-    async def aclose(self) -> None:
-        """End the stream and close its connection. Safe at any time, from any task."""
-        self._batch.clear()
-        await self._core.release()
-
-    async def __aenter__(self) -> Self:
-        self._managed = True
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def abandon(self) -> None:
-        """Let the event loop close the connection of a loop that was left early."""
-        if not self._managed and not self._core.ended:
-            self._core.drop()
-
-    def __del__(self) -> None:
-        if not self._core.ended:
-            self._core.drop()
-            warnings.warn(
-                f"unclosed stream {self!r}; use `async with response.stream_generator`",
-                ResourceWarning,
-                stacklevel=1,
-                source=self,
-            )
-
-
-class _Loop:
-    """One ``async for``: when it is left early, the stream is too."""
-
-    def __init__(self, stream: AsyncChatStream) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> StreamItem:
-        return await self._stream.__anext__()
-
-    def __del__(self) -> None:
-        self._stream.abandon()
