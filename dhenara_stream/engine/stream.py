@@ -53,7 +53,7 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
-from .body import response_body
+from .body import drain, response_body
 from .clocks import Clocks, or_never
 from .transport import CLOSE_TIMEOUT, Transport
 
@@ -185,7 +185,7 @@ class ChatStream:
             self._left = anyio.Event()
             self._scope.cancel()
             await self._left.wait()
-        await self._close_body(drain=self._complete)
+        await self._close_body(reuse=self._complete)
 
     def drop(self) -> None:
         """Let go without waiting: the event loop closes the connection."""
@@ -223,10 +223,10 @@ class ChatStream:
                 self._end_with(
                     StreamInterrupted("the call was cancelled while it was read", retryable=False)
                 )
-                await self._close_body(drain=False)
+                await self._close_body(reuse=False)
 
     async def _failed(self, error: DhenaraStreamError) -> None:
-        await self._close_body(drain=False)
+        await self._close_body(reuse=False)
         if self._closing:
             return
         if self._is_dead_connection(error):
@@ -524,12 +524,12 @@ class ChatStream:
     def _mark_total(self) -> None:
         self._timing.total = anyio.current_time() - self._clocks.begun
 
-    async def _close_body(self, *, drain: bool) -> None:
+    async def _close_body(self, *, reuse: bool) -> None:
         body, self._body = self._body, None
         if body is None:
             return
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            if drain:
+            if reuse:
                 await drain(body)
             await body.aclose()
 
