@@ -1,0 +1,73 @@
+"""Everything in the README runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dhenara_stream.simulator import Simulator
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("console") for line in block.splitlines()]
+
+
+def run(*argv: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **extra}
+    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_loop_stands_in_the_first_screen() -> None:
+    first_screen = README.splitlines()[:45]
+
+    assert any("for chunk, final in response.stream_generator:" in line for line in first_screen)
+
+
+def test_the_python_blocks_run_one_after_the_other_in_one_session() -> None:
+    source = "\n".join(blocks("python"))
+    with Simulator() as sim:
+        done = run(
+            *(sys.executable, "-W", "error", "-c", source),
+            ANTHROPIC_BASE_URL=sim.url,
+            ANTHROPIC_API_KEY="sk-not-a-real-key",
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert "the answer ended without its terminal event" in done.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
+def test_each_make_command_is_a_target_that_the_gate_runs(command: str) -> None:
+    assert command in (ROOT / ".ci" / "run").read_text()
+    assert re.search(rf"^{command.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python ")])
+def test_each_script_command_runs(command: str) -> None:
+    done = run(sys.executable, *command.split()[1:])
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    rest = [c for c in commands() if not c.startswith(("make ", "python "))]
+
+    # This one is run, and interrupted, in test_cli.py.
+    assert rest == ["dhenara-stream simulate --port 8765"]
+
+
+def test_every_file_that_is_named_exists() -> None:
+    for name in re.findall(r"`((?:examples|benchmarks|dhenara_stream)/[\w/.]+)`", README):
+        assert (ROOT / name).exists(), name
