@@ -1,10 +1,11 @@
 """The thread bridge: the async engine for code without an event loop. The only module with threads.
 
 One background thread with an event loop serves all sync clients of the process, while there are
-any. A stream is read there by a task, the pump, which hands over one list of items for each read of
-the socket; the caller's thread iterates the lists. The pump waits when the caller falls behind, so
-the caller's pace slows the server. The pump does not know the caller's handle: a handle that is
-dropped is finalised, and its pump cancelled.
+any. A stream is read there by a task, the pump, which appends items to a deque; the caller's thread
+takes them off. Only where the caller has found the deque empty it is woken, and only when the pump
+is about to wait itself: so items that arrive together are handed over together. The pump waits when
+the caller falls behind: the caller's pace slows the server. The pump does not know the caller's
+handle, so a handle that is dropped is finalised, and its pump cancelled.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 from anyio.from_thread import BlockingPortal
 
 from dhenara_stream.errors import UsageError
@@ -38,10 +40,62 @@ from .transport import CLOSE_TIMEOUT, Transport
 
 __all__ = ["Bridge", "SyncChatStream"]
 
-# Items handed over and not yet taken, above which the pump waits: a socket read may add a list.
-MAX_WAITING = 64
+# Items handed over and not yet taken: at the upper mark the pump waits (one more read may come on
+# top), at the lower it goes on.
+HIGH_WATER = 64
+LOW_WATER = 16
 # Closing waits this long at most for the event loop's own, bounded, cleanup.
 JOIN_TIMEOUT = CLOSE_TIMEOUT + 1.0
+
+
+class _Loop:
+    """A running event loop in the background thread."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self.portal = portal
+        # The portal's backend is asyncio: its loop has these two methods, which never block.
+        loop: Any = anyio.lowlevel.current_token().native_token
+        self.call_soon: Callable[..., object] = loop.call_soon
+        self._call_soon_threadsafe: Callable[..., object] = loop.call_soon_threadsafe
+        self._bell = anyio.Event()
+        self._stopping = False
+        # Transports of dropped clients, to be closed; kept until they are.
+        self._orphans: deque[Transport] = deque()
+
+    async def run(self) -> None:
+        """Close what dropped clients left, until stopped."""
+        while not self._stopping:
+            await self._bell.wait()
+            self._bell = anyio.Event()
+            while self._orphans:
+                await self._orphans[0].aclose()
+                self._orphans.popleft()
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call a function on the loop's thread, from any thread, without waiting for it."""
+        with suppress(RuntimeError):  # the loop has ended, and with it whom the call concerned
+            self._call_soon_threadsafe(function)
+
+    def adopt(self, transport: Transport) -> None:
+        """Close a transport whose client was dropped."""
+        self._orphans.append(transport)
+        self.soon(self._ring)
+
+    def stop(self) -> None:
+        """End the loop; what still runs in it is cancelled."""
+        self._stopping = True
+        self.soon(self._ring)
+
+    def _ring(self) -> None:
+        self._bell.set()
+
+
+async def _serve(ready: Future[_Loop]) -> None:
+    async with BlockingPortal() as portal:
+        loop = _Loop(portal)
+        ready.set_result(loop)
+        await loop.run()
+        await portal.stop(cancel_remaining=True)
 
 
 class _LoopThread:
@@ -56,36 +110,23 @@ class _LoopThread:
         self._lock = threading.Lock()
         self._leases = 0
         self._returned: deque[None] = deque()
-        self._portal: BlockingPortal | None = None
-        self._stop: anyio.Event | None = None
+        self._loop: _Loop | None = None
         self._thread: threading.Thread | None = None
-        # Transports of dropped clients: kept until closed, by a task or by the loop's end.
-        self._orphans: set[Transport] = set()
 
-    def lease(self) -> BlockingPortal:
+    def lease(self) -> _Loop:
         with self._lock:
-            if self._portal is None:
-                self._start()
+            loop = self._loop or self._start()
             self._leases += 1
-            portal = self._portal
         self._settle()
-        assert portal is not None
-        return portal
+        return loop
 
-    def give_back(self, transport: Transport) -> None:
+    def give_back(self, loop: _Loop, transport: Transport) -> None:
         """Give a lease back, and let the loop close the connections if they are still open."""
         if self._pid != os.getpid():
             return  # a forked child leaves its parent's thread alone
-        self._orphans.add(transport)
-        if self._portal is not None and not self.on_this_thread():
-            with suppress(RuntimeError):  # the loop has ended, and closed them
-                self._portal.start_task_soon(self._close, transport)
+        loop.adopt(transport)
         self._returned.append(None)
         self._settle()
-
-    async def _close(self, transport: Transport) -> None:
-        await transport.aclose()
-        self._orphans.discard(transport)
 
     def _settle(self) -> None:
         while self._returned and self._lock.acquire(blocking=False):
@@ -94,24 +135,23 @@ class _LoopThread:
                     self._returned.popleft()
                     self._leases -= 1
                 if self._leases == 0:
-                    self._signal_stop()
+                    self._stop()
             finally:
                 self._lock.release()
 
-    def _start(self) -> None:
-        ready: Future[tuple[BlockingPortal, anyio.Event]] = Future()
-        thread = threading.Thread(
+    def _start(self) -> _Loop:
+        ready: Future[_Loop] = Future()
+        self._thread = threading.Thread(
             target=anyio.run, args=(_serve, ready), name="dhenara-stream-loop", daemon=True
         )
-        thread.start()
-        self._orphans = set()
-        self._portal, self._stop = ready.result()
-        self._thread = thread
+        self._thread.start()
+        self._loop = ready.result()
+        return self._loop
 
-    def _signal_stop(self) -> None:
-        portal, stop, self._portal, self._stop = self._portal, self._stop, None, None
-        if portal is not None and stop is not None:
-            _soon(portal, self._thread, stop)
+    def _stop(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
 
     def on_this_thread(self) -> bool:
         """Whether the caller is the event loop's own thread."""
@@ -120,126 +160,130 @@ class _LoopThread:
     def join(self) -> None:
         """Wait for the thread's end, if it is ending."""
         thread = self._thread
-        if thread is not None and self._portal is None and not self.on_this_thread():
+        if thread is not None and self._loop is None and not self.on_this_thread():
             thread.join(JOIN_TIMEOUT)
 
     def shut_down(self) -> None:
         """End the thread, whoever holds a lease: the interpreter is going."""
         with self._lock:
-            self._signal_stop()
+            self._stop()
         self.join()
 
 
-def _soon(portal: BlockingPortal, thread: threading.Thread | None, event: anyio.Event) -> None:
-    """Set an event of the loop's from any thread, without waiting for what comes of it."""
-    if thread is threading.current_thread():
-        event.set()
-        return
-    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-        portal.start_task_soon(event.set)
+class _Process:
+    """This process's background thread; a forked child gets its own."""
+
+    def __init__(self) -> None:
+        self.thread = _LoopThread()
+        # What a forked child must neither use nor close: the parent's loop and sockets.
+        self._inherited: list[_LoopThread] = []
+
+    def forget_parent(self) -> None:
+        self._inherited.append(self.thread)
+        self.thread = _LoopThread()
+
+    def shut_down(self) -> None:
+        self.thread.shut_down()
 
 
-async def _serve(ready: Future[tuple[BlockingPortal, anyio.Event]]) -> None:
-    async with BlockingPortal() as portal:
-        stop = anyio.Event()
-        ready.set_result((portal, stop))
-        await stop.wait()
-        await portal.stop(cancel_remaining=True)
-
-
-_loop_thread = _LoopThread()
-# What a forked child must neither use nor close: the parent's loop and sockets.
-_inherited: list[_LoopThread] = []
-
-
-def _forget_parent() -> None:
-    global _loop_thread
-    _inherited.append(_loop_thread)
-    _loop_thread = _LoopThread()
-
-
-def _shut_down() -> None:
-    _loop_thread.shut_down()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch
-    os.register_at_fork(after_in_child=_forget_parent)
-atexit.register(_shut_down)
+_process = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.forget_parent)
+atexit.register(_process.shut_down)
 
 
 class _Link:
     """What a pump and its handle share."""
 
-    def __init__(self, portal: BlockingPortal) -> None:
-        self.portal = portal
-        self.lists: SimpleQueue[list[StreamItem] | None] = SimpleQueue()
+    def __init__(self, loop: _Loop) -> None:
+        self.loop = loop
+        self.items: deque[StreamItem] = deque()
         self.core: ChatStream | None = None
-        self.scope: anyio.CancelScope | None = None
-        self.cancelled = False
+        self.full: anyio.Event | None = None
+        self.over = False
         self.ended = threading.Event()
-        self.put_count = 0
-        self.taken_count = 0
-        self.wake: anyio.Event | None = None
+        self._open = False
+        self._scope: anyio.CancelScope | None = None
+        self._cancelled = False
+        self._waiting = False
+        self._wakes: SimpleQueue[None] = SimpleQueue()
 
     # --- on the event loop's thread
 
     async def pump(self, call: Call, transport: Transport) -> None:
-        """Run the stream and hand over what comes; the first list is empty: it is open."""
+        """Run the stream and hand over what comes."""
         try:
-            with anyio.CancelScope() as self.scope:
-                if self.cancelled:
-                    return
-                self.core = ChatStream(call, transport)
-                await self._run(self.core)
+            with anyio.CancelScope() as self._scope:
+                if not self._cancelled:
+                    self.core = ChatStream(call, transport)
+                    await self._run(self.core)
         finally:
-            self.lists.put(None)
+            self.over = True
+            self._wake()
             self.ended.set()
 
     async def _run(self, core: ChatStream) -> None:
         try:
             await core.open()
-            self.lists.put([])
+            self._open = True
+            self._wake()
             while batch := await core.next_batch():
-                self.put_count += len(batch)
-                self.lists.put(batch)
-                await self._wait_for_room()
+                self.items.extend(batch)
+                if self._waiting:
+                    # Runs when this task next waits: until then, more may come.
+                    self.loop.call_soon(self._wake)
+                while len(self.items) >= HIGH_WATER:
+                    await self._wait_for_room()
         finally:
             with anyio.CancelScope(shield=True):
                 await core.release()
 
     async def _wait_for_room(self) -> None:
-        while self.put_count - self.taken_count >= MAX_WAITING:
-            self.wake = anyio.Event()
-            # The caller may have taken the last list before it could see the event.
-            if self.put_count - self.taken_count >= MAX_WAITING:
-                await self.wake.wait()
-            self.wake = None
+        full = self.full = anyio.Event()
+        # The caller may have taken the last item before it could see the event.
+        if len(self.items) >= HIGH_WATER:
+            await full.wait()
 
-    def cancel(self) -> None:
-        self.cancelled = True
-        if self.scope is not None:
-            self.scope.cancel()
+    def _wake(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._wakes.put(None)
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     # --- on the caller's thread
 
-    def take(self) -> list[StreamItem] | None:
-        """The next list; waits for it. ``None``: there will be no more."""
-        items = self.lists.get()
-        self.taken_count += len(items or ())
-        wake = self.wake
-        if wake is not None and self.put_count - self.taken_count < MAX_WAITING:
-            _soon(self.portal, None, wake)
-        return items
+    def wait_until_open(self) -> None:
+        """Wait for the response's head, or for what kept it from coming."""
+        self._wait(lambda: self._open)
+
+    def wait_for_items(self) -> None:
+        """Wait until there are items, or will be none."""
+        self._wait(lambda: bool(self.items))
+
+    def _wait(self, happened: Callable[[], bool]) -> None:
+        while not happened() and not self.over:
+            self._waiting = True
+            # The pump sets first and looks for a waiter then; here it is the other way round.
+            if happened() or self.over:
+                self._waiting = False
+                return
+            self._wakes.get()
+
+    def make_room(self) -> None:
+        """Let the pump go on, if it waits and there is room."""
+        full = self.full
+        if full is not None and len(self.items) <= LOW_WATER:
+            self.full = None
+            self.loop.soon(full.set)
 
     def stop(self) -> None:
         """Ask the pump to end; does not wait."""
-        if self.ended.is_set():
-            return
-        if _loop_thread.on_this_thread():
-            self.cancel()
-            return
-        with suppress(RuntimeError):  # the loop has ended, and the pump with it
-            self.portal.start_task_soon(self.cancel)
+        if not self.over:
+            self.loop.soon(self._cancel)
 
 
 class Bridge:
@@ -248,7 +292,7 @@ class Bridge:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._lock = threading.Lock()
-        self._portal: BlockingPortal | None = None
+        self._loop: _Loop | None = None
         self._pid = 0
         self._lease: weakref.finalize[..., Bridge] | None = None
 
@@ -258,37 +302,39 @@ class Bridge:
         Raises:
             UsageError: On the event loop's own thread, which must not wait for itself.
         """
-        if _loop_thread.on_this_thread():
+        if _process.thread.on_this_thread():
             raise UsageError(
                 "a sync client was used on the thread of its own event loop, which would wait "
                 "for itself; use an async client there"
             )
         link = _Link(self._leased())
         stream = SyncChatStream(self, link)
-        link.portal.start_task_soon(link.pump, call, self._transport)
+        link.loop.portal.start_task_soon(link.pump, call, self._transport)
         stream.wait_until_open()
         return stream
 
-    def _leased(self) -> BlockingPortal:
+    def _leased(self) -> _Loop:
         with self._lock:
-            if self._portal is None or self._pid != os.getpid():
-                self._portal = _loop_thread.lease()
+            if self._loop is None or self._pid != os.getpid():
+                thread = _process.thread
+                self._loop = thread.lease()
                 self._pid = os.getpid()
-                self._lease = weakref.finalize(self, _loop_thread.give_back, self._transport)
+                self._lease = weakref.finalize(self, thread.give_back, self._loop, self._transport)
                 self._lease.atexit = False
-            return self._portal
+            return self._loop
 
     def close(self) -> None:
         """Close the connections; the background thread ends if nobody else needs it."""
         with self._lock:
-            portal, lease, self._portal, self._lease = self._portal, self._lease, None, None
-        if portal is None or lease is None or self._pid != os.getpid():
+            loop, lease, self._loop, self._lease = self._loop, self._lease, None, None
+        if loop is None or lease is None or self._pid != os.getpid():
             return
-        if not _loop_thread.on_this_thread():
+        thread = _process.thread
+        if not thread.on_this_thread():
             with suppress(RuntimeError):  # the loop has ended, and closed them
-                portal.call(self._transport.aclose)
+                loop.portal.call(self._transport.aclose)
         lease()
-        _loop_thread.join()
+        thread.join()
 
 
 class SyncChatStream:
@@ -302,13 +348,12 @@ class SyncChatStream:
         self._bridge = bridge
         self._link = link
         self._pid = os.getpid()
-        self._batch: deque[StreamItem] = deque()
         self._finished = False
         self._managed = False
 
     def wait_until_open(self) -> None:
         """Wait for the response's head; what failed is the first item."""
-        self._take()
+        self._wait(self._link.wait_until_open)
 
     @property
     def core(self) -> ChatStream:
@@ -328,34 +373,41 @@ class SyncChatStream:
         return self.core.snapshot()
 
     def __iter__(self) -> Iterator[StreamItem]:
-        return _Loop(self)
+        return _Iteration(self)
 
     def __next__(self) -> StreamItem:
-        while not self._batch:
-            if self._finished:
-                raise StopIteration
-            self._take()
-        item = self._batch.popleft()
-        core = self.core
-        if core.error is not None and isinstance(item[0], SSEErrorResponse):
-            if core.call.config.raise_errors:
-                raise core.error
+        link = self._link
+        if not link.items:
+            self._wait_for_items()
+        item = link.items.popleft()
+        if link.full is not None:
+            link.make_room()
+        if isinstance(item[0], SSEErrorResponse):
+            self._raise_if_asked()
         return item
 
-    def _take(self) -> None:
+    def _wait_for_items(self) -> None:
+        if not self._finished:
+            self._wait(self._link.wait_for_items)
+        if not self._link.items:
+            self._finished = True
+            raise StopIteration
+
+    def _wait(self, wait: Callable[[], None]) -> None:
         if self._pid != os.getpid():
             raise UsageError("this stream belongs to the parent process; make a new call here")
         interrupted = True
         try:
-            items = self._link.take()
+            wait()
             interrupted = False
         finally:
             if interrupted:  # Ctrl-C
                 self.close()
-        if items is None:
-            self._finished = True
-        else:
-            self._batch.extend(items)
+
+    def _raise_if_asked(self) -> None:
+        core = self.core
+        if core.error is not None and core.call.config.raise_errors:
+            raise core.error
 
     def collect(self) -> AIModelCallResponse:
         """Read to the end: the answer, or how the call failed.
@@ -372,12 +424,13 @@ class SyncChatStream:
     def close(self) -> None:
         """End the stream and close its connection. Safe at any time, from any thread."""
         self._finished = True
-        self._batch.clear()
+        self._link.items.clear()
         if self._pid != os.getpid():
             return
         self._link.stop()
-        if not _loop_thread.on_this_thread():
+        if not _process.thread.on_this_thread():
             self._link.ended.wait(JOIN_TIMEOUT)
+            self._link.items.clear()
 
     def __enter__(self) -> Self:
         self._managed = True
@@ -412,7 +465,7 @@ class SyncChatStream:
             )
 
 
-class _Loop:
+class _Iteration:
     """One ``for``: when it is left early, the stream is too."""
 
     def __init__(self, stream: SyncChatStream) -> None:
