@@ -15,44 +15,70 @@ from dhenara_stream.errors import (
 )
 from dhenara_stream.types.genai.dhenara.request import AIModelCallConfig
 
-__all__ = ["Clocks", "or_never"]
+__all__ = ["Clocks"]
 
 
 class Clocks:
-    """When a wait has to end, and with which error. Times are the event loop's."""
+    """When things happened, and when a wait has to end. Times are the event loop's.
+
+    Attributes:
+        begun: When the call began.
+        deadline: When the whole call has to be over.
+        read: When bytes were last read; the response's head counts.
+        content: When content last came; before any, when the head did.
+        has_head: Whether this attempt's response has begun.
+        has_event: Whether this attempt's first event has come.
+    """
 
     def __init__(self, config: AIModelCallConfig) -> None:
-        self.config = config
         self.begun = anyio.current_time()
-        self.deadline = self.begun + or_never(config.timeout)
-        self.sent = self.read = self.content = self.begun
-        self.has_event = self.has_byte = False
+        self.deadline = self.begun + _or_never(config.timeout)
+        self.connect_limit = _or_never(config.connect_timeout)
+        self._config = config
+        self._first_event = _or_never(config.first_event_limit)
+        self._idle = _or_never(config.idle_timeout)
+        self._content_idle = _or_never(config.content_idle_timeout)
+        self.start_attempt(self.begun)
 
     def start_attempt(self, now: float) -> None:
-        self.sent = self.read = self.content = now
-        self.has_event = self.has_byte = False
+        """A request is being sent."""
+        self._sent = self.read = self.content = now
+        self.has_head = self.has_event = False
 
-    def waits(self) -> list[tuple[float, type[StreamTimeout], str]]:
-        """The clocks that run now: when each fires, its error, and its setting."""
-        config = self.config
-        waits: list[tuple[float, type[StreamTimeout], str]] = [
-            (self.deadline, DeadlineExceeded, f"timeout ({config.timeout} s)")
-        ]
+    def see_head(self, now: float) -> None:
+        """The response has begun."""
+        self.read = self.content = now
+        self.has_head = True
+
+    def next(self) -> float:
+        """When the first of the clocks that run now fires."""
+        first = self.deadline
         if not self.has_event:
-            limit = config.first_event_limit
-            setting = f"first_event_timeout ({limit} s)"
-            waits.append((self.sent + or_never(limit), FirstEventTimeout, setting))
-        if self.has_byte:
-            at = self.read + or_never(config.idle_timeout)
-            waits.append((at, IdleTimeout, f"idle_timeout ({config.idle_timeout} s)"))
-            at = self.content + or_never(config.content_idle_timeout)
-            setting = f"content_idle_timeout ({config.content_idle_timeout} s)"
-            waits.append((at, ContentIdleTimeout, setting))
-        return waits
+            first = min(first, self._sent + self._first_event)
+        if self.has_head:
+            first = min(first, self.read + self._idle, self.content + self._content_idle)
+        return first
 
-    def next(self) -> tuple[float, type[StreamTimeout], str]:
-        return min(self.waits(), key=lambda wait: wait[0])
+    def fired(self) -> tuple[type[StreamTimeout], str]:
+        """The error of the clock that fires first, and its setting."""
+        config = self._config
+        limit = config.first_event_limit
+        first_event = math.inf if self.has_event else self._sent + self._first_event
+        idle = self.read + self._idle if self.has_head else math.inf
+        content_idle = self.content + self._content_idle if self.has_head else math.inf
+        clocks: list[tuple[float, type[StreamTimeout], str]] = [
+            (self.deadline, DeadlineExceeded, f"timeout ({config.timeout} s)"),
+            (first_event, FirstEventTimeout, f"first_event_timeout ({limit} s)"),
+            (idle, IdleTimeout, f"idle_timeout ({config.idle_timeout} s)"),
+            (
+                content_idle,
+                ContentIdleTimeout,
+                f"content_idle_timeout ({config.content_idle_timeout} s)",
+            ),
+        ]
+        _, kind, setting = min(clocks, key=lambda clock: clock[0])
+        return kind, setting
 
 
-def or_never(seconds: float | None) -> float:
+def _or_never(seconds: float | None) -> float:
     return math.inf if seconds is None else seconds

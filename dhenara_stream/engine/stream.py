@@ -54,7 +54,7 @@ from dhenara_stream.types.genai.dhenara.response import (
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
 from .body import drain, response_body
-from .clocks import Clocks, or_never
+from .clocks import Clocks
 from .transport import CLOSE_TIMEOUT, Transport
 
 __all__ = ["Call", "ChatStream"]
@@ -280,7 +280,7 @@ class ChatStream:
         self.status.http_status_code = self.status.request_id = None
         timeout = httpx.Timeout(None, connect=config.connect_timeout)
         response: httpx.Response | None = None
-        with self._interruptible(clocks.next()[0]) as scope:
+        with self._interruptible(clocks.next()) as scope:
             response = await self._transport.send(
                 self.call.request, timeout, {"trace": self._trace}
             )
@@ -300,13 +300,12 @@ class ChatStream:
             return
         if event == "connection.connect_tcp.started":
             self._connecting = True
-            limit = anyio.current_time() + or_never(self.call.config.connect_timeout)
-            scope.deadline = min(limit, clocks.deadline)
+            scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
         elif event.endswith("send_request_headers.started"):
             clocks.start_attempt(anyio.current_time())
             self._reused = not self._connecting
             self._connecting = False
-            scope.deadline = clocks.next()[0]
+            scope.deadline = clocks.next()
 
     def _raise_timeout(self, scope: anyio.CancelScope) -> None:
         if self._closing:
@@ -315,14 +314,13 @@ class ChatStream:
             host = urlsplit(self.call.request.url).hostname
             seconds = self.call.config.connect_timeout
             raise ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
-        _, kind, setting = self._clocks.next()
+        kind, setting = self._clocks.fired()
         raise kind(f"no answer in time: {setting} ran out", retryable=_timeout_retry(self, kind))
 
     def _see_head(self, response: httpx.Response) -> None:
         now = anyio.current_time()
         headers = response.headers
-        self._clocks.read = self._clocks.content = now
-        self._clocks.has_byte = True
+        self._clocks.see_head(now)
         self._timing.headers = now - self._clocks.begun
         status = self.status
         status.http_status_code = response.status_code
@@ -381,7 +379,7 @@ class ChatStream:
         assert self._body is not None
         data: bytes | None = None
         done = False
-        with self._interruptible(self._clocks.next()[0]) as scope:
+        with self._interruptible(self._clocks.next()) as scope:
             data = await anext(self._body, None)
             done = True
         if not done:
