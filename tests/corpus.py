@@ -1,4 +1,4 @@
-"""Where the recorded provider streams lie, and how to read them; they are not part of the project."""
+"""Where the recorded provider streams lie, and how to read them. They are not of the project."""
 
 import json
 import zipfile
@@ -23,9 +23,9 @@ class Recording:
         id: Its name within the dialect.
     """
 
-    def __init__(self, dialect: str, id: str) -> None:
+    def __init__(self, dialect: str, name: str) -> None:
         self.dialect = dialect
-        self.id = id
+        self.id = name
 
     def __repr__(self) -> str:
         return f"<{self.dialect}/{self.id}>"
@@ -70,9 +70,10 @@ def streams(dialect: str, *, core_only: bool = False) -> list[Recording]:
     """The recordings of a dialect: all, or the small and diverse ones; none without the corpus."""
     if not CORPUS.is_dir():
         return []
-    ids = {name.split("/")[1] for name in _archive().namelist() if name.startswith(f"{dialect}/")}
+    paths = [path.split("/") for path in _archive().namelist()]
+    names = sorted({path[1] for path in paths if path[0] == dialect})
     return [
-        Recording(dialect, id)
-        for id in sorted(ids)
-        if not core_only or f"{dialect}/{id}" in _core()
+        Recording(dialect, name)
+        for name in names
+        if not core_only or f"{dialect}/{name}" in _core()
     ]

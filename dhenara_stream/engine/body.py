@@ -18,11 +18,17 @@ __all__ = ["drain", "response_body"]
 DRAIN_BYTES = 64 * 1024
 DRAIN_SECONDS = 0.05
 
+# More than any buffer of the HTTP library holds.
+_RUN_OUT_BYTES = 16 * DRAIN_BYTES
+
+_FOREIGN = (httpx.HTTPError, httpx.StreamError, OSError)
+
 
 async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
-    """The body's bytes. The first item is empty: it makes the event loop know the generator,
+    """The body's bytes, after an empty first item.
 
-    so that the connection is closed even if the stream is dropped before it is read.
+    With that item the event loop knows the generator, and closes the connection even if the
+    stream is dropped before it is read.
     """
     encoded = response.headers.get("content-encoding", "identity") != "identity"
     chunks = response.aiter_bytes() if encoded else response.aiter_raw()
@@ -33,7 +39,8 @@ async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[by
                 yield data
     finally:
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await response.aclose()
+            with suppress(*_FOREIGN):
+                await response.aclose()
             await _run_out(chunks)
 
 
@@ -41,14 +48,20 @@ async def _run_out(chunks: AsyncIterator[bytes]) -> None:
     """End the HTTP library's nested generators, whose connection is closed.
 
     Dropped half-way they would be left to the garbage collector, and trio warns of each. Resumed
-    they meet the closed connection, and end with its error; that error is nobody's concern.
+    in a cancelled scope they end at once: after what is in the buffers they meet the closed
+    connection, or their next wait is cancelled.
     """
-    with suppress(httpx.HTTPError, httpx.StreamError, OSError):
-        async for _ in chunks:
-            pass
+    size = 0
+    with anyio.CancelScope() as scope, suppress(*_FOREIGN):
+        scope.cancel()
+        async for data in chunks:
+            size += len(data)
+            if size > _RUN_OUT_BYTES:  # a transport of the caller's that never waits
+                return
 
 
 async def drain(body: AsyncGenerator[bytes, None]) -> None:
+    """Read the end of the body of an answer that is complete, for a moment."""
     drained = 0
     with anyio.move_on_after(DRAIN_SECONDS):
         try:

@@ -50,9 +50,8 @@ class AsyncChatStream:
             if not self._batch:
                 raise StopAsyncIteration
         item = self._batch.popleft()
-        if self._core.call.config.raise_errors and isinstance(item[0], SSEErrorResponse):
-            assert self._core.error is not None
-            raise self._core.error
+        if isinstance(item[0], SSEErrorResponse):
+            self._core.raise_if_asked()
         return item
 
     async def aclose(self) -> None:
@@ -74,7 +73,8 @@ class AsyncChatStream:
 
     def abandon(self) -> None:
         """Let the event loop close the connection of a loop that was left early."""
-        if not self._managed and not self._core.ended:
+        if not self._managed:
+            self._batch.clear()
             self._core.drop()
 
     def __del__(self) -> None:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,10 +53,11 @@ from dhenara_stream.types.genai.dhenara.response import (
     StreamItem,
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
+from dhenara_stream.types.shared.secret import Secret, redacted
 
 from .body import drain, response_body
 from .clocks import Clocks
-from .transport import CLOSE_TIMEOUT, Transport
+from .transport import CLOSE_TIMEOUT, Transport, left_to_the_loop
 
 __all__ = ["Call", "ChatStream"]
 
@@ -86,12 +88,13 @@ class ChatStream:
     def __init__(self, call: Call, transport: Transport) -> None:
         self.call = call
         self.ended = False
+        self._timing = CallTiming()
         self.status = ExternalApiCallStatus(
             status=ExternalApiCallStatusEnum.REQUEST_SEND,
             api_provider=call.api_provider,
             model=call.model,
             message="The request is on its way",
-            timing=CallTiming(),
+            timing=self._timing,
             data={"adjustments": list(call.request.adjustments)}
             if call.request.adjustments
             else None,
@@ -106,6 +109,7 @@ class ChatStream:
         self._ready: deque[StreamItem] = deque()
         self._body: AsyncGenerator[bytes, None] | None = None
         self._scope: anyio.CancelScope | None = None
+        self._reading = False
         self._left: anyio.Event | None = None
         self._closing = False
         self._delivered = False
@@ -141,14 +145,21 @@ class ChatStream:
         Raises:
             UsageError: If another task is reading.
         """
-        if self._scope is not None:
+        if self._reading:
             raise UsageError("this stream is being read by another task; read it from one only")
-        while not self._ready and not self.ended:
-            await self._step(self._connect if self._body is None else self._receive)
+        self._reading = True
+        try:
+            while not self._ready and not self.ended:
+                body = self._body
+                await self._step(self._connect if body is None else partial(self._receive, body))
+            if self._complete:  # before the last item: many a loop is left at it
+                await self._close_body(reuse=True)
+        finally:
+            self._reading = False
+            if self._left is not None:
+                self._left.set()
         batch = list(self._ready)
         self._ready.clear()
-        if not batch:
-            await self.release()
         return batch
 
     async def collect(self) -> AIModelCallResponse:
@@ -171,26 +182,34 @@ class ChatStream:
         Raises:
             DhenaraStreamError: Instead, if the config says so.
         """
-        if self.error is not None and self.call.config.raise_errors:
-            raise self.error
+        self.raise_if_asked()
         if self._delivered:
             return self.snapshot()
         return AIModelCallResponse(status=self._status_now())
 
+    def raise_if_asked(self) -> None:
+        """Raise the error that the call failed with, if the config says so."""
+        if self.error is not None and self.call.config.raise_errors:
+            raise self.error
+
     async def release(self) -> None:
         """End the stream and let its connection go; wait for a reading task to leave it."""
         self._abandon()
-        if self._scope is not None:
+        if self._reading:
             self._closing = True
-            self._left = anyio.Event()
-            self._scope.cancel()
+            self._left = self._left or anyio.Event()
+            if self._scope is not None:
+                self._scope.cancel()
             await self._left.wait()
+        self._ready.clear()
         await self._close_body(reuse=self._complete)
 
     def drop(self) -> None:
         """Let go without waiting: the event loop closes the connection."""
         self._abandon()
-        self._body = None
+        self._ready.clear()
+        with left_to_the_loop():
+            self._body = None
 
     def _abandon(self) -> None:
         if not self.ended:
@@ -220,9 +239,9 @@ class ChatStream:
             cancelled = False
         finally:
             if cancelled:  # the connection cannot be used again; what came is kept
-                self._end_with(
-                    StreamInterrupted("the call was cancelled while it was read", retryable=False)
-                )
+                if not self.ended:
+                    message = "the call was cancelled while it was read"
+                    self._end_with(StreamInterrupted(message, retryable=False))
                 await self._close_body(reuse=False)
 
     async def _failed(self, error: DhenaraStreamError) -> None:
@@ -251,7 +270,7 @@ class ChatStream:
         return broke and unanswered and self._reused and not self._revived
 
     async def _sleep(self, seconds: float) -> None:
-        with self._interruptible(math.inf):
+        with _Interruptible(self, math.inf):
             await anyio.sleep(seconds)
 
     def _end_with(self, error: DhenaraStreamError) -> None:
@@ -259,6 +278,7 @@ class ChatStream:
         error.request_id = error.request_id or self.status.request_id
         error.content_delivered = self._delivered
         error.details.setdefault("attempts", self._timing.attempts)
+        self._hide_secrets(error)
         self.ended = True
         self._mark_total()
         status = self.status
@@ -267,31 +287,35 @@ class ChatStream:
         status.code = error.code or type(error).__name__
         if error.http_status is not None and status.http_status_code is None:
             status.http_status_code = error.http_status
-        self.error = error
+        self.error = error.with_traceback(None)  # whose frames hold the stream, which holds it
         self._ready.append((SSEErrorResponse.from_error(error), None))
+
+    def _hide_secrets(self, error: DhenaraStreamError) -> None:
+        headers = self.call.request.headers.values()
+        secrets = [value.reveal() for value in headers if isinstance(value, Secret)]
+        error.message = redacted(error.message, secrets)
+        error.args = (error.message,)
+        error.details = redacted(error.details, secrets)
 
     # --- connecting
 
     async def _connect(self) -> None:
-        clocks, config = self._clocks, self.call.config
         self._timing.attempts += 1
-        clocks.start_attempt(anyio.current_time())
+        self._clocks.start_attempt(anyio.current_time())
         self._connecting = self._reused = False
         self.status.http_status_code = self.status.request_id = None
-        timeout = httpx.Timeout(None, connect=config.connect_timeout)
-        response: httpx.Response | None = None
-        with self._interruptible(clocks.next()) as scope:
-            response = await self._transport.send(
-                self.call.request, timeout, {"trace": self._trace}
-            )
-        if response is None:
-            self._raise_timeout(scope)
-            raise AssertionError("a scope that was not cancelled has a response")
-        self._body = response_body(response, self.call.request.url)
-        await anext(self._body)
+        response = await self._send()
+        body = self._body = response_body(response, self.call.request.url)
+        await anext(body)
         self._see_head(response)
         if response.status_code >= 300:
-            raise await self._refusal(response)
+            raise await self._refusal(response, body)
+
+    async def _send(self) -> httpx.Response:
+        limits = httpx.Timeout(None, connect=self.call.config.connect_timeout)
+        with _Interruptible(self, self._clocks.next()) as scope:
+            return await self._transport.send(self.call.request, limits, {"trace": self._trace})
+        raise self._timeout(scope)
 
     async def _trace(self, event: str, info: Any) -> None:
         """Move the deadline with the connection's progress: connect, then the first event."""
@@ -302,20 +326,26 @@ class ChatStream:
             self._connecting = True
             scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
         elif event.endswith("send_request_headers.started"):
-            clocks.start_attempt(anyio.current_time())
             self._reused = not self._connecting
             self._connecting = False
-            scope.deadline = clocks.next()
+            self._restart_clocks(scope)
+        elif event.endswith("send_request_body.complete"):
+            self._restart_clocks(scope)
 
-    def _raise_timeout(self, scope: anyio.CancelScope) -> None:
+    def _restart_clocks(self, scope: anyio.CancelScope) -> None:
+        self._clocks.start_attempt(anyio.current_time())
+        scope.deadline = self._clocks.next()
+
+    def _timeout(self, scope: anyio.CancelScope) -> TransportError:
+        """The error of a wait that was ended: by a clock, or because the stream was closed."""
         if self._closing:
-            raise StreamInterrupted("the stream was closed", retryable=False)
+            return StreamInterrupted("the stream was closed", retryable=False)
         if self._connecting and scope.deadline < self._clocks.deadline:
             host = urlsplit(self.call.request.url).hostname
             seconds = self.call.config.connect_timeout
-            raise ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
+            return ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
         kind, setting = self._clocks.fired()
-        raise kind(f"no answer in time: {setting} ran out", retryable=_timeout_retry(self, kind))
+        return kind(f"no answer in time: {setting} ran out", retryable=_timeout_retry(self, kind))
 
     def _see_head(self, response: httpx.Response) -> None:
         now = anyio.current_time()
@@ -331,7 +361,9 @@ class ChatStream:
         status.message = "The answer is arriving"
         self._content_type = headers.get("content-type", "")
 
-    async def _refusal(self, response: httpx.Response) -> DhenaraStreamError:
+    async def _refusal(
+        self, response: httpx.Response, body: AsyncGenerator[bytes, None]
+    ) -> DhenaraStreamError:
         headers = dict(response.headers)
         if response.status_code < 400:
             target = urlsplit(headers.get("location", "")).netloc or "another path"
@@ -341,19 +373,19 @@ class ChatStream:
                 "final address",
                 http_status=response.status_code,
             )
-        body = await self._read_error_body()
-        reply = ErrorReply(status=response.status_code, headers=headers, body=body)
+        said = await self._read_error_body(body)
+        reply = ErrorReply(status=response.status_code, headers=headers, body=said)
         error = self.call.dialect.error(reply)
         error.retry_after = retry_after_seconds(headers, datetime.now(UTC))
         told = should_retry(headers)
         error.retryable = error.retryable if told is None else told
         return error
 
-    async def _read_error_body(self) -> bytes:
+    async def _read_error_body(self, body: AsyncGenerator[bytes, None]) -> bytes:
         pieces: list[bytes] = []
         while sum(map(len, pieces)) < MAX_ERROR_BYTES:
             try:
-                data = await self._read()
+                data = await self._read(body)
             except TransportError:
                 break  # the status is the news; its body broke off
             if data is None:
@@ -363,8 +395,8 @@ class ChatStream:
 
     # --- receiving
 
-    async def _receive(self) -> None:
-        data = await self._read()
+    async def _receive(self, body: AsyncGenerator[bytes, None]) -> None:
+        data = await self._read(body)
         if data is None:
             self._end_of_body()
         elif self._kind is None:
@@ -374,33 +406,19 @@ class ChatStream:
         else:
             self._collect(data)
 
-    async def _read(self) -> bytes | None:
+    async def _read(self, body: AsyncGenerator[bytes, None]) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
-        assert self._body is not None
-        data: bytes | None = None
-        done = False
-        with self._interruptible(self._clocks.next()) as scope:
-            data = await anext(self._body, None)
-            done = True
-        if not done:
-            self._raise_timeout(scope)
-        if data is not None:
-            self._clocks.read = anyio.current_time()
-            self._timing.bytes_received += len(data)
-        return data
+        with _Interruptible(self, self._clocks.next()) as scope:
+            data = await anext(body, None)
+            if data is not None:
+                self._clocks.read = anyio.current_time()
+                self._timing.bytes_received += len(data)
+            return data
+        raise self._timeout(scope)
 
-    def _interruptible(self, deadline: float) -> _Interruptible:
-        return _Interruptible(self, deadline)
-
-    def enter(self, scope: anyio.CancelScope) -> None:
-        """Note that a task waits in ``scope``."""
+    def wait_in(self, scope: anyio.CancelScope | None) -> None:
+        """Note the scope that the reading task waits in, so that closing can end the wait."""
         self._scope = scope
-
-    def leave(self) -> None:
-        """Note that the task has left, and tell who waits for that."""
-        self._scope = None
-        if self._left is not None:
-            self._left.set()
 
     def _sniff(self, data: bytes) -> None:
         """Tell from the first bytes what the body is: content types are often wrong."""
@@ -514,11 +532,6 @@ class ChatStream:
 
     # --- small things
 
-    @property
-    def _timing(self) -> CallTiming:
-        assert self.status.timing is not None
-        return self.status.timing
-
     def _mark_total(self) -> None:
         self._timing.total = anyio.current_time() - self._clocks.begun
 
@@ -540,7 +553,7 @@ class _Interruptible:
         self._scope = anyio.CancelScope(deadline=deadline)
 
     def __enter__(self) -> anyio.CancelScope:
-        self._stream.enter(self._scope)
+        self._stream.wait_in(self._scope)
         return self._scope.__enter__()
 
     def __exit__(
@@ -549,7 +562,7 @@ class _Interruptible:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._stream.leave()
+        self._stream.wait_in(None)
         return bool(self._scope.__exit__(exc_type, exc, traceback))
 
 

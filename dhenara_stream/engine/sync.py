@@ -27,7 +27,7 @@ import anyio
 import anyio.lowlevel
 from anyio.from_thread import BlockingPortal
 
-from dhenara_stream.errors import UsageError
+from dhenara_stream.errors import TransportError, UsageError
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
     ExternalApiCallStatus,
@@ -90,6 +90,13 @@ class _Loop:
         self._bell.set()
 
 
+def _run(ready: Future[_Loop]) -> None:
+    try:
+        anyio.run(_serve, ready)
+    except OSError as error:  # no descriptors left
+        ready.set_exception(error)
+
+
 async def _serve(ready: Future[_Loop]) -> None:
     async with BlockingPortal() as portal:
         loop = _Loop(portal)
@@ -108,6 +115,8 @@ class _LoopThread:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        # Held while a client leases or closes: here, so that a forked child has a free one.
+        self.of_clients = threading.Lock()
         self._leases = 0
         self._returned: deque[None] = deque()
         self._loop: _Loop | None = None
@@ -142,10 +151,16 @@ class _LoopThread:
     def _start(self) -> _Loop:
         ready: Future[_Loop] = Future()
         self._thread = threading.Thread(
-            target=anyio.run, args=(_serve, ready), name="dhenara-stream-loop", daemon=True
+            target=_run, args=(ready,), name="dhenara-stream-loop", daemon=True
         )
         self._thread.start()
-        self._loop = ready.result()
+        try:
+            self._loop = ready.result()
+        except OSError as error:
+            raise TransportError(f"the background event loop cannot start: {error}") from error
+        except BaseException:  # Ctrl-C
+            ready.add_done_callback(lambda done: done.result().stop())
+            raise
         return self._loop
 
     def _stop(self) -> None:
@@ -272,6 +287,8 @@ class _Link:
                 self._waiting = False
                 return
             self._wakes.get()
+        if self.over:
+            self._wakes.put(None)  # for another thread that waits
 
     def make_room(self) -> None:
         """Let the pump go on, if it waits and there is room."""
@@ -291,7 +308,6 @@ class Bridge:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._lock = threading.Lock()
         self._loop: _Loop | None = None
         self._pid = 0
         self._lease: weakref.finalize[..., Bridge] | None = None
@@ -314,9 +330,9 @@ class Bridge:
         return stream
 
     def _leased(self) -> _Loop:
-        with self._lock:
+        thread = _process.thread
+        with thread.of_clients:
             if self._loop is None or self._pid != os.getpid():
-                thread = _process.thread
                 self._loop = thread.lease()
                 self._pid = os.getpid()
                 self._lease = weakref.finalize(self, thread.give_back, self._loop, self._transport)
@@ -325,11 +341,11 @@ class Bridge:
 
     def close(self) -> None:
         """Close the connections; the background thread ends if nobody else needs it."""
-        with self._lock:
+        thread = _process.thread
+        with thread.of_clients:
             loop, lease, self._loop, self._lease = self._loop, self._lease, None, None
         if loop is None or lease is None or self._pid != os.getpid():
             return
-        thread = _process.thread
         if not thread.on_this_thread():
             with suppress(RuntimeError):  # the loop has ended, and closed them
                 loop.portal.call(self._transport.aclose)
@@ -377,13 +393,16 @@ class SyncChatStream:
 
     def __next__(self) -> StreamItem:
         link = self._link
-        if not link.items:
-            self._wait_for_items()
-        item = link.items.popleft()
+        while True:
+            try:
+                item = link.items.popleft()
+                break
+            except IndexError:
+                self._wait_for_items()
         if link.full is not None:
             link.make_room()
         if isinstance(item[0], SSEErrorResponse):
-            self._raise_if_asked()
+            self.core.raise_if_asked()
         return item
 
     def _wait_for_items(self) -> None:
@@ -404,11 +423,6 @@ class SyncChatStream:
             if interrupted:  # Ctrl-C
                 self.close()
 
-    def _raise_if_asked(self) -> None:
-        core = self.core
-        if core.error is not None and core.call.config.raise_errors:
-            raise core.error
-
     def collect(self) -> AIModelCallResponse:
         """Read to the end: the answer, or how the call failed.
 
@@ -425,10 +439,8 @@ class SyncChatStream:
         """End the stream and close its connection. Safe at any time, from any thread."""
         self._finished = True
         self._link.items.clear()
-        if self._pid != os.getpid():
-            return
-        self._link.stop()
-        if not _process.thread.on_this_thread():
+        self._stop()
+        if self._pid == os.getpid() and not _process.thread.on_this_thread():
             self._link.ended.wait(JOIN_TIMEOUT)
             self._link.items.clear()
 
@@ -446,17 +458,19 @@ class SyncChatStream:
 
     def abandon(self) -> None:
         """End the stream of a loop that was left early, without waiting."""
-        if not self._managed and not self._finished and self._is_running():
+        if not self._managed:
             self._finished = True
-            self._link.stop()
+            self._link.items.clear()
+            self._stop()
 
-    def _is_running(self) -> bool:
-        core = self._link.core
-        return self._pid == os.getpid() and core is not None and not core.ended
+    def _stop(self) -> None:
+        if self._pid == os.getpid():  # a forked child leaves its parent's streams alone
+            self._link.stop()
 
     def __del__(self) -> None:
-        if not self._finished and self._is_running():
-            self._link.stop()
+        core = self._link.core
+        self._stop()
+        if not self._finished and core is not None and not core.ended:
             warnings.warn(
                 f"unclosed stream {self!r}; use `with response.stream_generator`",
                 ResourceWarning,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import ssl
+import warnings
 import weakref
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from dhenara_stream.errors import (
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.types.shared.secret import Secret
 
-__all__ = ["Transport", "translated"]
+__all__ = ["CLOSE_TIMEOUT", "Transport", "left_to_the_loop", "translated"]
 
 # Streams at once are bounded by the caller's own concurrency and by the system's descriptors,
 # not by us; idle connections are kept for the next call, briefly, since servers close them too.
@@ -122,6 +123,18 @@ class _LoopClient:
         await self._life.aclose()
         with anyio.CancelScope(shield=True):
             await self.client.aclose()
+
+    def __del__(self) -> None:
+        with left_to_the_loop():
+            del self._life
+
+
+@contextmanager
+def left_to_the_loop() -> Generator[None]:
+    """For dropping an async generator: the event loop closes it, and trio would warn of that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
 
 
 async def _until_the_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder, WireRequest
+from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
 from .request import build_request
-from .stream import AnthropicDecoder, anthropic_error
+from .stream import AnthropicDecoder
 
 __all__ = ["AnthropicDialect"]
 
@@ -26,4 +27,4 @@ class AnthropicDialect:
 
     def error(self, reply: ErrorReply) -> ProviderError:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        return anthropic_error(reply)
+        return reply_error(reply)

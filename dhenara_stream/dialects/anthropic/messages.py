@@ -17,6 +17,7 @@ The rules of the API, and what is done to keep them:
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -33,7 +34,6 @@ from dhenara_stream.types.genai.dhenara.response import (
     ChatResponseTextContentItem,
     ChatResponseToolCall,
     ChatResponseToolCallContentItem,
-    FinishReason,
 )
 from dhenara_stream.types.shared.file import FilePayload
 
@@ -86,28 +86,23 @@ def build_messages(turns: Sequence[Turn], model: BaseAIModel) -> list[Dict]:
     return messages
 
 
-def is_prefill(messages: Sequence[Dict], turns: Sequence[Turn]) -> bool:
+def is_prefill(messages: Sequence[Dict]) -> bool:
     """Whether the model is asked to go on with text of the assistant's.
 
-    An answer that paused, and one that ends with a hosted tool, is no such text: it goes on.
+    An answer that paused ends with a hosted tool: that is no such text.
     """
-    last = messages[-1]
-    if last["role"] != "assistant" or last["content"][-1]["type"] != "text":
-        return False
-    part = turns[-1].parts[-1]
-    choices = part.choices[:1] if isinstance(part, ChatResponse) else []
-    return all(choice.finish_reason != FinishReason.PAUSE for choice in choices)
+    return messages[-1]["role"] == "assistant" and messages[-1]["content"][-1]["type"] == "text"
 
 
 def lacks_thinking(messages: Sequence[Dict]) -> bool:
     """Whether the assistant's turn under way, tool calls and all, began without thinking."""
-    first: Dict | None = None
-    for message in reversed(messages):
-        if message["role"] == "assistant":
-            first = message
-        elif not any(block["type"] == "tool_result" for block in message["content"]):
-            break
-    return first is not None and first["content"][0]["type"] not in _THINKING
+    under_way = list(itertools.takewhile(_is_of_turn_under_way, reversed(messages)))
+    return bool(under_way) and under_way[-1]["content"][0]["type"] not in _THINKING
+
+
+def _is_of_turn_under_way(message: Dict) -> bool:
+    results = any(block["type"] == "tool_result" for block in message["content"])
+    return message["role"] == "assistant" or results
 
 
 def without_thinking(blocks: Blocks) -> Blocks:
@@ -189,8 +184,8 @@ def _result_content(result: ToolCallResult) -> str | Blocks:
     if output is None:
         return ""
     if isinstance(output, list) and output and all(map(_is_result_block, output)):  # pyright: ignore[reportUnknownArgumentType]
-        blocks: Blocks = [dict(block) for block in output]  # pyright: ignore
-        return [block for block in blocks if block.get("text", "block").strip()]
+        blocks: Blocks = output  # pyright: ignore[reportUnknownVariableType]
+        return [block for block in blocks if block.get("text", "a block").strip()]
     text = result.as_text()
     return text if text.strip() else ""
 
@@ -321,9 +316,9 @@ def _input(call: ChatResponseToolCall) -> Dict:
 def _generic(item: ChatResponseGenericContentItem, replay: _Replay) -> Blocks:
     if not replay.own or "type" not in item.block:
         return []
-    block = item.block
+    block = dict(item.block)
     if isinstance(block.get("input"), str):
-        block = block | {"input": {_INVALID_JSON: block["input"]}}
+        block["input"] = {_INVALID_JSON: block["input"]}
     return [block]
 
 

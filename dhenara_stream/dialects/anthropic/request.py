@@ -14,14 +14,15 @@ refuse is left out or changed, and ``WireRequest.adjustments`` says so; what can
   form. Without ``reasoning`` it is ``disabled`` in words, for some models think by default.
 - ``options`` come last: they win over what the config says, and dicts are merged into dicts.
 - Structured output is a schema field, or the forced call of a tool (``output_tool``): for models
-  without that field, and for schemas that refer to themselves, which it does not take.
+  without that field, and for schemas that it does not take: recursive ones, dicts of any keys.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -38,7 +39,7 @@ from dhenara_stream.types.genai.dhenara.request import (
 from dhenara_stream.types.shared.secret import Secret
 
 from .messages import build_messages, cache_mark, is_prefill, lacks_thinking, without_thinking
-from .schema import is_recursive, strict_schema
+from .schema import compiles, strict_schema
 
 __all__ = ["STRUCTURED_OUTPUT_TOOL", "build_request"]
 
@@ -81,7 +82,7 @@ _FOREIGN = frozenset(
         *("candidate_count", "safety_settings", "safety_identifier", "generation_config"),
     )
 )
-_SAMPLING = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 2**31)}
+_SAMPLING = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, math.inf)}
 _TOOL_CHOICES = {"zero_or_more": "auto", "one_or_more": "any", "specific": "tool", None: "none"}
 _CHOICE_WORDS = {"auto": "auto", "none": "none", "any": "any", "required": "any"}
 
@@ -138,14 +139,14 @@ class _Draft:
         self.settings = self.model.get_settings()
         self.notes: list[str] = []
         self.headers = _extra_headers(self.config.options.get("extra_headers"))
-        betas = self.headers.pop("anthropic-beta", None)
-        self.betas = _beta_names(self.config.options.get("betas")) + _beta_names(betas)
+        betas = self.headers.pop("anthropic-beta", Secret(""))
+        self.betas = _beta_names(self.config.options.get("betas")) + _beta_names(betas.reveal())
         self.options = _options(self.config.options, self.model)
         for name in sorted(_FOREIGN & self.options.keys()):
             del self.options[name]
             self.note(f"options[{name!r}]", "left out, the Messages API has no such field")
         self.messages = build_messages(request.turns, self.model)
-        self.prefill = is_prefill(self.messages, request.turns)
+        self.prefill = is_prefill(self.messages)
         if self.prefill and self.refuses("assistant_prefill"):
             raise ConfigError(
                 f"messages: {self.model.model_name} does not go on with the assistant's text; "
@@ -206,23 +207,28 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
         raise ConfigError(f"options[{name!r}]: expected a number from {least} to {most}")
 
 
-def _extra_headers(given: Any) -> dict[str, str]:
+def _extra_headers(given: Any) -> dict[str, Secret]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise ConfigError("options['extra_headers']: expected a dict of strings")
-    headers: dict[str, str] = {}
+    headers: dict[str, Secret] = {}
     for name, value in given.items():  # pyright: ignore[reportUnknownVariableType]
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigError(f"options['extra_headers']: {name!r} is no header name")
         if name.lower() in _OWN_HEADERS:
             raise ConfigError(f"options['extra_headers'][{name!r}]: cannot be changed")
-        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+        secret = Secret(value) if isinstance(value, str) else None
+        if secret is None or not _is_printable_ascii(secret.reveal()):
             raise ConfigError(
                 f"options['extra_headers'][{name!r}]: the value must be printable ASCII text"
             )
-        headers[name.lower()] = Secret(value)
+        headers[name.lower()] = secret
     return headers
+
+
+def _is_printable_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _beta_names(given: Any) -> list[str]:
@@ -255,7 +261,8 @@ def _headers(draft: _Draft, body: Dict) -> dict[str, str]:
 
 
 def _kind(value: Any) -> str:
-    return str(value.get("type", "")) if isinstance(value, dict) else ""  # pyright: ignore
+    kind: Any = value.get("type") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    return kind if isinstance(kind, str) else ""
 
 
 def _merged(body: Dict, options: Mapping[str, Any]) -> Dict:
@@ -271,14 +278,12 @@ def _merged(body: Dict, options: Mapping[str, Any]) -> Dict:
 # --- system, metadata, stop sequences, context
 
 
-def _system(instructions: Sequence[SystemInstruction]) -> str | list[Dict] | None:
-    if not any(instruction.cache_control for instruction in instructions):
-        return " ".join(instruction.get_formatted_text() for instruction in instructions)
-    return [
-        {"type": "text", "text": instruction.get_formatted_text()}
-        | cache_mark(instruction.cache_control)
-        for instruction in instructions
-    ]
+def _system(instructions: Sequence[SystemInstruction]) -> str | list[Dict]:
+    texts = [(item.get_formatted_text(), item.cache_control) for item in instructions]
+    texts = [(text, mark) for text, mark in texts if text.strip()]
+    if any(mark for _, mark in texts):
+        return [{"type": "text", "text": text} | cache_mark(mark) for text, mark in texts]
+    return " ".join(text for text, _ in texts)
 
 
 def _metadata(draft: _Draft) -> Dict | None:
@@ -288,16 +293,19 @@ def _metadata(draft: _Draft) -> Dict | None:
 
 
 def _stop_sequences(draft: _Draft) -> list[str]:
-    sequences: list[str] = []
-    for name in ("stop", "stop_sequences"):
-        given = draft.options.pop(name, None) or []
-        given = [given] if isinstance(given, str) else given
-        if not isinstance(given, list) or not all(isinstance(item, str) for item in given):  # pyright: ignore[reportUnknownVariableType]
-            raise ConfigError(f"options[{name!r}]: expected text or a list of texts")
-        sequences += given
-        if not all(map(str.strip, given)):  # pyright: ignore[reportUnknownArgumentType]
-            draft.note(f"options[{name!r}]", "white space alone left out, it cannot stop an answer")
-    return [sequence for sequence in dict.fromkeys(sequences) if sequence.strip()]
+    given = [text for name in ("stop", "stop_sequences") for text in _texts(draft, name)]
+    kept = [text for text in dict.fromkeys(given) if text.strip()]
+    if len(kept) < len(set(given)):
+        draft.note("stop_sequences", "white space alone left out, the API does not take it")
+    return kept
+
+
+def _texts(draft: _Draft, name: str) -> list[str]:
+    given: Any = draft.options.pop(name, None) or []
+    try:
+        return msgspec.convert([given] if isinstance(given, str) else given, list[str])
+    except msgspec.ValidationError:
+        raise ConfigError(f"options[{name!r}]: expected text or a list of texts") from None
 
 
 def _context_management(draft: _Draft, thinking: Dict | None) -> Dict | None:
@@ -353,9 +361,10 @@ _POLICIES = {"provider_context_editing": _editing, "provider_compaction": _compa
 
 def _tools(draft: _Draft) -> tuple[list[Dict], str | None]:
     """The tools, and the name of the one that carries the structured output."""
-    raw: Any = draft.options.pop("tools", None) or []
-    if not isinstance(raw, list) or not all(isinstance(tool, dict) for tool in raw):  # pyright: ignore[reportUnknownVariableType]
-        raise ConfigError("options['tools']: expected a list of dicts")
+    try:
+        raw = msgspec.convert(draft.options.pop("tools", None) or [], list[Dict])
+    except msgspec.ValidationError:
+        raise ConfigError("options['tools']: expected a list of dicts") from None
     tools: list[Dict] = [
         *(_tool(draft, tool) for tool in draft.config.tools or []),
         *(_web_search(draft, tool) for tool in draft.config.hosted_tools or []),
@@ -377,7 +386,7 @@ def _tool(draft: _Draft, tool: ToolDefinition) -> Dict:
     if function.description:
         block["description"] = function.description
     schema = _plain(f"tool {function.name!r}", function.parameters.to_schema())
-    if tool.strict and (draft.settings.structured_output == "tool" or is_recursive(schema)):
+    if tool.strict and (draft.settings.structured_output == "tool" or not compiles(schema)):
         draft.note(f"tool {function.name!r}", "strict left out, model or schema does not allow it")
     elif tool.strict:
         block["strict"] = True
@@ -409,21 +418,27 @@ def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> Dict:
 
 
 def _tool_choice(draft: _Draft, tools: list[Dict], output_tool: str | None) -> Dict | None:
-    given = draft.options.pop("tool_choice", None)
-    choice = _given_choice(given) if given is not None else _choice(draft.config.tool_choice)
+    choice = _wanted_choice(draft)
     if output_tool is not None:
         choice = _output_choice(choice, output_tool, alone=len(tools) == 1)
-    if draft.options.pop("parallel_tool_calls", True) is False:
-        choice = (choice or {"type": "auto"}) | {"disable_parallel_tool_use": True}
-    if choice is None or choice["type"] == "none":
-        return choice and {"type": "none"} if tools else None
+    if choice is None:
+        return None
     if not tools:
-        draft.note("tool_choice", "left out, there are no tools")
+        if choice["type"] != "none":
+            draft.note("tool_choice", "left out, there are no tools")
         return None
     if draft.refuses("tool_choice", choice["type"]):
         draft.refused(f"tool_choice ({choice['type']})")
         return None
-    return choice
+    return {"type": "none"} if choice["type"] == "none" else choice
+
+
+def _wanted_choice(draft: _Draft) -> Dict | None:
+    given = draft.options.pop("tool_choice", None)
+    choice = _choice(draft.config.tool_choice) if given is None else _given_choice(given)
+    if draft.options.pop("parallel_tool_calls", True):
+        return choice
+    return {"type": "auto"} | (choice or {}) | {"disable_parallel_tool_use": True}
 
 
 def _choice(choice: ToolChoice | None) -> Dict | None:
@@ -439,7 +454,7 @@ def _given_choice(given: Any) -> Dict:
     if isinstance(given, str) and given in _CHOICE_WORDS:
         return {"type": _CHOICE_WORDS[given]}
     if _kind(given):
-        return dict(given)
+        return cast("Dict", given)
     raise ConfigError(
         "options['tool_choice']: expected a dict with a type, e.g. {'type': 'auto'}; or use "
         "AIModelCallConfig.tool_choice"
@@ -449,23 +464,18 @@ def _given_choice(given: Any) -> Dict:
 # --- structured output
 
 
-def _by_tool(draft: _Draft) -> bool:
-    output = draft.config.output_config
-    return output is not None and (
-        draft.settings.structured_output == "tool"
-        or draft.refuses("output_config")
-        or is_recursive(output.output_schema)
-    )
-
-
 def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
     output = draft.config.output_config
-    if output is None or not _by_tool(draft):
+    if output is None:
         return None
+    schema: Dict = _plain("structured_output", output.output_schema)
+    if draft.settings.structured_output == "native" and not draft.refuses("output_config"):
+        if compiles(schema):
+            return None
+        draft.note("structured_output", "by a tool call, for its schema is recursive or has dicts")
     name = STRUCTURED_OUTPUT_TOOL
     while name in taken:
         name += "_"
-    schema: Dict = _plain("structured_output", output.output_schema)
     return {
         "name": name,
         "description": "Gives the final answer. Call it once, when the answer is known.",
@@ -525,12 +535,10 @@ def _thinking(draft: _Draft, choice: Dict | None) -> Dict | None:
     wanted = _configured_thinking(draft) if given is None else _given_thinking(draft, given)
     if wanted is None:
         return None
-    off = wanted["type"] == "disabled"
     if draft.refuses("thinking", wanted["type"]):
-        if given is not None or not off:
-            draft.refused("thinking")
+        draft.refused("thinking")
         return None
-    why = None if off else _why_no_thinking(draft, wanted["type"], choice)
+    why = _why_no_thinking(draft, wanted["type"], choice)
     if why is None:
         return wanted
     draft.note("thinking", f"left out, {why}")
@@ -578,7 +586,7 @@ def _given_thinking(draft: _Draft, given: Any) -> Dict:
     if thinking["type"] != "enabled":
         return thinking
     # A beta lets the budget of several rounds of thinking exceed max_tokens.
-    most = draft.config.get_max_output_tokens(draft.model)[0] if not draft.betas else 2**31
+    most = draft.config.get_max_output_tokens(draft.model)[0] if not draft.betas else math.inf
     if not isinstance(budget, int) or not MIN_BUDGET <= budget < most:
         raise ConfigError(
             f"options['thinking']: budget_tokens must be at least {MIN_BUDGET} and less than "
@@ -588,6 +596,8 @@ def _given_thinking(draft: _Draft, given: Any) -> Dict:
 
 
 def _why_no_thinking(draft: _Draft, kind: str, choice: Dict | None) -> str | None:
+    if kind == "disabled":
+        return None
     if draft.prefill:
         return "the model is to go on with the assistant's text"
     if kind != "enabled":
@@ -623,10 +633,10 @@ def _drop_what_is_refused(draft: _Draft, body: Dict, *, thinks: bool) -> None:
     if thinks:
         _drop_what_thinking_excludes(draft, body)
     for group in draft.settings.exclusive_parameters:
-        first, *others = [name for name in group if name in body] or [None]
-        for name in others:
+        given = [name for name in group if name in body]
+        for name in given[1:]:
             del body[name]
-            draft.note(str(name), f"left out, the model takes either it or {first}")
+            draft.note(name, f"left out, the model takes either it or {given[0]}")
 
 
 def _drop_what_thinking_excludes(draft: _Draft, body: Dict) -> None:
@@ -650,7 +660,7 @@ def _fit_cache_marks(draft: _Draft, body: Dict) -> None:
         *(block for message in body["messages"] for block in message["content"]),
         body,
     ]
-    marked = [block for block in blocks if block.get("cache_control")]
+    marked = [block for block in blocks if isinstance(block.get("cache_control"), dict)]
     for block in marked[:-MAX_CACHE_MARKS]:
         del block["cache_control"]
     if len(marked) > MAX_CACHE_MARKS:

@@ -9,11 +9,12 @@ keeps to it is seen when the answer is validated.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import msgspec
 
-__all__ = ["is_recursive", "strict_schema"]
+__all__ = ["compiles", "strict_schema"]
 
 Dict = dict[str, Any]
 
@@ -89,32 +90,43 @@ def _with_words(kept: Dict, lost: Dict) -> Dict:
     return kept
 
 
-def is_recursive(schema: Dict) -> bool:
-    """Whether a reference in ``schema`` leads back to where it stands."""
-    named: Dict = {
-        f"#/{group}/{name}": part
-        for group in ("$defs", "definitions")
-        for name, part in (schema.get(group) or {}).items()
-    }
-    graph = {name: _references(part) for name, part in named.items()}
-    if "#" in _references(schema):
-        return True
+def compiles(schema: Dict) -> bool:
+    """Whether :func:`strict_schema` leaves the meaning: ``schema`` is finite, and has no dicts.
+
+    An object of any keys would be closed, and have none.
+    """
+    return not any(map(_is_dict, _objects(schema))) and not _is_recursive(schema)
+
+
+def _is_dict(part: Dict) -> bool:
+    closed = "properties" in part or part.get("additionalProperties") is False
+    return part.get("type") == "object" and not closed
+
+
+def _is_recursive(schema: Dict) -> bool:
+    graph: dict[str, set[str]] = {}
+    for group in ("$defs", "definitions"):
+        parts: Dict = schema.get(group) or {}
+        graph |= {f"#/{group}/{name}": _references(part) for name, part in parts.items()}
     # Take away what refers to nothing that is left, until nothing goes any more.
     while leaves := [name for name, to in graph.items() if not to & graph.keys()]:
         for name in leaves:
             del graph[name]
-    return bool(graph)
+    return bool(graph) or "#" in _references(schema)
 
 
 def _references(part: Any) -> set[str]:
-    found: set[str] = set()
+    found = (value.get("$ref") for value in _objects(part))
+    return {reference for reference in found if isinstance(reference, str)}
+
+
+def _objects(part: Any) -> Iterator[Dict]:
     waiting: list[Any] = [part]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
-            waiting += value.values()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-            reference: Any = value.get("$ref")  # pyright: ignore[reportUnknownMemberType]
-            found |= {reference} if isinstance(reference, str) else set()
-    return found
+            found = cast("Dict", value)
+            waiting += found.values()
+            yield found

@@ -10,12 +10,12 @@ Only what has to be carried through stays a plain object; fields that nobody rea
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
+
+from dhenara_stream.dialects.values import NO_INDEX, Dict, as_dict, as_index, as_text
 
 __all__ = [
     "CitationPiece",
@@ -34,19 +34,12 @@ __all__ = [
     "TextPiece",
     "ThinkingPiece",
     "WireEvent",
-    "as_dict",
-    "as_text",
     "decode_event",
     "is_error",
     "lenient",
-    "payloads",
-    "unreadable",
 ]
 
-Dict = dict[str, Any]
-
 METRICS = "amazon-bedrock-invocationMetrics"
-NO_INDEX = -1
 
 
 class TextPiece(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="text_delta"):
@@ -159,62 +152,6 @@ decode_event = msgspec.json.Decoder(
     | PingEvent
 ).decode
 
-unreadable = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What :data:`decode_event` raises for an event that has to be read slowly."""
-
-
-# Whole pairs and all other escapes match too, so that the second backslash of an escaped one
-# never looks like the start of an escape.
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-
-
-def _replace_lone(escape: re.Match[str]) -> str:
-    return escape[0] if escape["lone"] is None else r"\ufffd"
-
-
-def payloads(data: bytes) -> list[Any]:
-    """The JSON values in the data of an event; nothing for ``[DONE]`` and the like.
-
-    Data that are no JSON may be several values, one a line: a server that forgets the blank line
-    between two events makes one of them. What is no character becomes U+FFFD.
-
-    Raises:
-        ValueError: If it is no JSON.
-        RecursionError: If it is nested too deeply.
-    """
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff").strip()
-    if not text or text.startswith("[DONE]"):
-        return []
-    try:
-        return [json.loads(_ESCAPE.sub(_replace_lone, text))]
-    except (ValueError, RecursionError):
-        lines = data.splitlines()
-        if len(lines) < 2:
-            raise
-    return [value for line in lines for value in payloads(line)]
-
-
-def as_dict(value: Any) -> Dict:
-    """The value if it is an object, else an empty one."""
-    return cast("Dict", value) if isinstance(value, dict) else {}
-
-
-def as_text(value: Any) -> str:
-    """The value if it is text, else none."""
-    return value if isinstance(value, str) else ""
-
-
-def _as_index(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else NO_INDEX
-
 
 def is_error(payload: Any, name: str) -> bool:
     """Whether an event is an error; ``name`` is that of its event line."""
@@ -248,7 +185,7 @@ _PIECES: dict[str, tuple[str, type[TextPiece | ThinkingPiece | SignaturePiece | 
 
 
 def _block_delta(payload: Dict) -> WireEvent:
-    index, delta = _as_index(payload.get("index")), as_dict(payload.get("delta"))
+    index, delta = as_index(payload.get("index")), as_dict(payload.get("delta"))
     kind = delta.get("type")
     if not isinstance(kind, str):  # then the field says it
         kind = next((k for k, (field, _) in _PIECES.items() if field in delta), "")
@@ -263,7 +200,7 @@ def _block_delta(payload: Dict) -> WireEvent:
 
 def _block_start(payload: Dict) -> WireEvent:
     return ContentBlockStart(
-        index=_as_index(payload.get("index")), content_block=as_dict(payload.get("content_block"))
+        index=as_index(payload.get("index")), content_block=as_dict(payload.get("content_block"))
     )
 
 
@@ -279,7 +216,7 @@ def _message_delta(payload: Dict) -> WireEvent:
 _LENIENT: dict[str, Callable[[Dict], WireEvent]] = {
     "content_block_delta": _block_delta,
     "content_block_start": _block_start,
-    "content_block_stop": lambda payload: ContentBlockStop(index=_as_index(payload.get("index"))),
+    "content_block_stop": lambda payload: ContentBlockStop(index=as_index(payload.get("index"))),
     "message_start": lambda payload: MessageStart(message=as_dict(payload.get("message"))),
     "message_delta": _message_delta,
     "message_stop": lambda payload: MessageStop(metrics=as_dict(payload.get(METRICS))),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import enum
 import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 
@@ -22,23 +21,19 @@ def coerce(value: Any, hint: Any, path: str) -> Any:
         ConfigError: Naming ``path``, what was expected and what was given.
     """
     origin = get_origin(hint)
-    if hint is Any or hint is object or isinstance(hint, TypeVar):
+    if hint is Any:
         return value
-    if origin is typing.Annotated and isinstance(value, get_args(hint)[0]):
-        return _leaf(value, hint, path)
     if origin in (Union, types.UnionType):
         return _union(value, get_args(hint), path)
     if origin in (list, Sequence):
         return _sequence(value, get_args(hint)[0], path)
     if origin in (dict, Mapping):
         return _mapping(value, get_args(hint), path)
-    if origin is type or hint is type:
+    if hint is type:
         return _instance(value, type, "a class", path)
-    if origin is Callable or hint is Callable or hint is types.FunctionType:
-        if not callable(value):
-            raise ConfigError(f"{path}: expected a callable, got {_kind(value)}")
-        return value
-    if isinstance(hint, type) and issubclass(origin or hint, msgspec.Struct):
+    if origin is Callable:
+        return _instance(value, Callable, "a callable", path)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return _struct(value, hint, path)
     return _leaf(value, hint, path)
 
@@ -57,7 +52,7 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"`{type(value).__name__}`"
 
 
-def _instance(value: Any, cls: type, what: str, path: str) -> Any:
+def _instance(value: Any, cls: Any, what: str, path: str) -> Any:
     if not isinstance(value, cls):
         raise ConfigError(f"{path}: expected {what}, got {_kind(value)}")
     return value
@@ -74,12 +69,10 @@ def _union(value: Any, members: tuple[Any, ...], path: str) -> Any:
             return coerce(value, member, path)
         except ConfigError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    # The longest path is the member that fitted best: its complaint is the useful one.
-    deepest = max(errors, key=lambda error: len(error.message.split(":", 1)[0]))
-    if len(deepest.message.split(":", 1)[0]) > len(path):
-        raise deepest
+    # The complaint of a member that `value` is of the kind of says more than a list of members.
+    closer = [error for error in errors if not error.message.startswith(f"{path}: expected")]
+    if closer or len(errors) == 1:
+        raise (closer or errors)[0]
     wanted = ", ".join(_name(m) for m in members if m is not type(None))
     raise ConfigError(f"{path}: expected one of {wanted}, got {_kind(value)}")
 
@@ -102,7 +95,7 @@ def _mapping(value: Any, args: tuple[Any, ...], path: str) -> dict[Any, Any]:
 
 
 def _struct(value: Any, cls: Any, path: str) -> Any:
-    if isinstance(value, get_origin(cls) or cls):
+    if isinstance(value, cls):
         return value
     if not is_mapping(value):
         raise ConfigError(f"{path}: expected {_name(cls)} or a dict, got {_kind(value)}")

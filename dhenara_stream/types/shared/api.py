@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from collections.abc import Iterable
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from dhenara_stream.errors import DhenaraStreamError, ProtocolError, ProviderError, TransportError
 
-from .base import BaseEnum, BaseModel
+from .base import BaseEnum, BaseModel, dump
 
 __all__ = ["SSEErrorCode", "SSEErrorData", "SSEErrorResponse", "SSEEventType", "SSEResponse"]
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 class SSEEventType(BaseEnum):
     """The event name on the wire between a service and its browser."""
 
-    TOKEN_STREAM = "token_stream"
+    TOKEN_STREAM = "token_stream"  # noqa: S105  (no password)
     PUSH = "push"
     ERROR = "error"
 
@@ -87,9 +88,13 @@ class SSEResponse(BaseModel, Generic[T], kw_only=True):
         self.id = str(uuid.uuid4())
 
     def to_sse_format(self) -> str:
-        """The event as text for a ``text/event-stream`` response, blank line included."""
+        """The event as text for a ``text/event-stream`` response, blank line included.
+
+        The payload is written as JSON; text is written as it is, but its line ends turn into LF.
+        An id with a line end or NUL in it is left out: the format cannot hold it.
+        """
         lines = [f"event: {self.event}"]
-        if self.id is not None:
+        if self.id is not None and not _NO_ID.search(self.id):
             lines.append(f"id: {self.id}")
         if self.retry is not None:
             lines.append(f"retry: {self.retry}")
@@ -100,8 +105,9 @@ class SSEResponse(BaseModel, Generic[T], kw_only=True):
     def parse_sse(cls, text: str, data_type: Any = None) -> SSEResponse[Any]:
         """The event that :meth:`to_sse_format` wrote, each class restored.
 
-        ``data_type`` is the payload's struct where it is not one of this library. Text that is
-        no such event gives an :class:`SSEErrorResponse` with code ``client_decode_error``.
+        ``data_type`` is the type of the payload where it is not one of this library; an error
+        event is restored whatever it is. Text that is not one such event gives an
+        :class:`SSEErrorResponse` with code ``client_decode_error``.
         """
         try:
             return _parse(_fields(text), data_type)
@@ -129,27 +135,31 @@ SSEResponse._restored[SSEEventType.ERROR] = (SSEErrorResponse, SSEErrorData)  # 
 
 # Only these end a line in an event stream; str.splitlines() knows too many more.
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_JSON_LIKE = (BaseModel, dict, list)
+_NO_ID = re.compile(r"[\r\n\0]")
 
 
 def _payload_text(data: object) -> str:
-    if isinstance(data, BaseModel):
-        return data.model_dump_json()
-    if isinstance(data, dict | list):
-        return msgspec.json.encode(cast("object", data)).decode()
-    return str(data)
+    return data if isinstance(data, str) else msgspec.json.encode(dump(data)).decode()
 
 
 def _fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in _LINE_END.split(text):
+    lines = iter(_LINE_END.split(text))
+    for line in lines:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data" and name in fields:
             fields[name] += "\n" + value
         elif name:
             fields[name] = value
+        elif not line and fields:  # the blank line after the event
+            _expect_end(lines)
     return fields
+
+
+def _expect_end(lines: Iterable[str]) -> None:
+    if any(line and not line.startswith(":") for line in lines):
+        raise ValueError("more than one event; parse them one by one")
 
 
 def _parse(fields: dict[str, str], data_type: Any) -> SSEResponse[Any]:
@@ -161,20 +171,23 @@ def _parse(fields: dict[str, str], data_type: Any) -> SSEResponse[Any]:
         known = ", ".join(SSEEventType)
         raise ValueError(f"unknown event type {fields.get('event')!r} (known: {known})") from None
     retry = int(fields["retry"]) if "retry" in fields else None
-    classes: tuple[type[SSEResponse[Any]], type[BaseModel] | None]
-    classes = SSEResponse._restored.get(event, (SSEResponse, None))  # pyright: ignore[reportPrivateUsage]
-    cls, payload = classes
-    if data_type is not None and data_type is not payload:
-        cls, payload = SSEResponse, data_type
+    build: Any
+    payload: Any
+    build, payload = SSEResponse._restored.get(event, (SSEResponse, None))  # pyright: ignore[reportPrivateUsage]
+    if data_type is not None and data_type is not payload and event != SSEEventType.ERROR:
+        build, payload = SSEResponse, data_type
     data = _payload(fields["data"], payload)
-    build: Any = cls
-    event_object: SSEResponse[Any] = build(event=event, data=data, id=fields.get("id"), retry=retry)
-    return event_object
+    response: SSEResponse[Any] = build(event=event, data=data, id=fields.get("id"), retry=retry)
+    return response
 
 
-def _payload(text: str, payload: type[BaseModel] | None) -> Any:
-    if payload is not None:
+def _payload(text: str, payload: Any) -> Any:
+    if payload is str:
+        return text
+    if hasattr(payload, "model_validate_json"):
         return payload.model_validate_json(text)
+    if payload is not None:
+        return msgspec.json.decode(text, type=payload)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import enum
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, get_type_hints
 
 import msgspec
 
@@ -17,6 +17,25 @@ from ._coerce import coerce, is_mapping, is_sequence
 from .secret import MASK, Secret
 
 __all__ = ["BaseEnum", "BaseModel", "InputModel"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Raise ``function``'s ConfigError as its own: the frames below it may hold a key."""
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except ConfigError as error:
+            failed = error.with_traceback(None)
+            failed.__context__ = None
+        del args, kwargs
+        raise failed
+
+    return call
 
 
 class BaseEnum(enum.StrEnum):
@@ -50,14 +69,34 @@ class BaseModel(msgspec.Struct, kw_only=True):
             dumped = {k: v for k, v in dumped.items() if k in include}
         return {k: v for k, v in dumped.items() if not exclude or k not in exclude}
 
-    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False) -> str:
+    def model_dump_safe(self, **options: Any) -> dict[str, Any]:
+        """The same as :meth:`model_dump`, which always masks secrets."""
+        return self.model_dump(**options)
+
+    def model_dump_json(
+        self,
+        *,
+        indent: int | None = None,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+        exclude_none: bool = False,
+    ) -> str:
         """This struct as JSON text; ``null`` is written unless ``exclude_none``."""
-        data = self.model_dump(mode="json", exclude_none=exclude_none)
+        data = self.model_dump(
+            mode="json", include=include, exclude=exclude, exclude_none=exclude_none
+        )
         text = msgspec.json.encode(data)
         return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; ``update`` replaces fields, ``deep`` copies what it holds, too."""
+        """A copy; ``update`` replaces fields, ``deep`` copies what it holds, too.
+
+        Raises:
+            ConfigError: If ``update`` names a field that there is not.
+        """
+        for name in update or {}:
+            if name not in self.__struct_fields__:
+                raise ConfigError(_unknown_field(type(self), name))
         copied = deepcopy(self) if deep else self
         return msgspec.structs.replace(copied, **(update or {}))
 
@@ -95,6 +134,11 @@ class BaseModel(msgspec.Struct, kw_only=True):
         return cls.model_validate(obj)
 
 
+def dump(value: object) -> Any:
+    """What JSON has for ``value``: structs as dicts with ``None`` kept, secrets masked."""
+    return _dump(value, exclude_none=False, as_json=True)
+
+
 def _dump_struct(struct: msgspec.Struct, exclude_none: bool, as_json: bool) -> dict[str, Any]:
     config = struct.__struct_config__
     dumped: dict[str, Any] = {}
@@ -111,7 +155,7 @@ def _dump_struct(struct: msgspec.Struct, exclude_none: bool, as_json: bool) -> d
 
 
 def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
-    if isinstance(value, BaseModel):
+    if hasattr(value, "model_dump") and not isinstance(value, type):  # pydantic's too
         return value.model_dump(mode="json" if as_json else "python", exclude_none=exclude_none)
     if isinstance(value, Secret):
         return MASK
@@ -144,20 +188,27 @@ class _InputMeta(msgspec.StructMeta):
 
     if not TYPE_CHECKING:
 
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            known = cls.__struct_fields__
-            aliases = _aliases(cls)
-            fields = {aliases.get(name, name): value for name, value in kwargs.items()}
-            tag_field = cls.__struct_config__.tag_field
-            if tag_field and fields.get(tag_field) == cls.__struct_config__.tag:
-                del fields[tag_field]
-            for name in fields:
-                if name not in known:
-                    raise ConfigError(_unknown_field(cls, name))
-            missing = [name for name in _required(cls) if name not in fields]
-            if missing:
-                raise ConfigError(f"{cls.__name__}: missing required field {missing[0]!r}")
-            return super().__call__(**fields)
+        @discreet
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (a metaclass)
+            if args:
+                raise ConfigError(f"{cls.__name__}: give each field by its name, as in a=1, b=2")
+            return super().__call__(**_fields(cls, kwargs))
+
+
+def _fields(cls: type[msgspec.Struct], given: Mapping[Any, Any]) -> dict[str, Any]:
+    aliases = _aliases(cls)
+    fields: dict[str, Any] = {}
+    for key, value in given.items():
+        name = aliases.get(key, key)
+        if name not in cls.__struct_fields__:
+            raise ConfigError(_unknown_field(cls, key))
+        if name in fields:
+            raise ConfigError(f"{cls.__name__}: {name!r} is given twice")
+        fields[name] = value
+    missing = [name for name in _required(cls) if name not in fields]
+    if missing:
+        raise ConfigError(f"{cls.__name__}: missing required field {missing[0]!r}")
+    return fields
 
 
 @functools.cache
@@ -165,8 +216,8 @@ def _required(cls: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in msgspec.structs.fields(cls) if field.required)
 
 
-def _unknown_field(cls: type[msgspec.Struct], name: str) -> str:
-    close = difflib.get_close_matches(name, cls.__struct_fields__, n=1)
+def _unknown_field(cls: type[msgspec.Struct], name: object) -> str:
+    close = difflib.get_close_matches(str(name), cls.__struct_fields__, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{cls.__name__}: no field {name!r}{hint} (fields: {', '.join(cls.__struct_fields__)})"
 
@@ -192,12 +243,36 @@ class InputModel(BaseModel, metaclass=_InputMeta, kw_only=True):
 
     if not TYPE_CHECKING:
 
+        @discreet
         def __setattr__(self, name: str, value: Any) -> None:
-            if name in self.__struct_fields__:
-                path = f"{type(self).__name__}.{name}"
-                value = coerce(value, _hints(type(self))[name], path)
-            super().__setattr__(name, value)
+            if name not in self.__struct_fields__:
+                raise AttributeError(_unknown_field(type(self), name))
+            before = getattr(self, name)
+            path = f"{type(self).__name__}.{name}"
+            super().__setattr__(name, coerce(value, _hints(type(self))[name], path))
+            try:
+                self.check()
+            except ConfigError:
+                msgspec.structs.force_setattr(self, name, before)
+                raise
+
+    @discreet
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As for every struct; the new values are checked."""
+        return super().model_copy(update=update, deep=deep)
+
+    @classmethod
+    @discreet
+    def model_validate(cls, obj: Any) -> Self:
+        """As for every struct; camelCase is accepted, an unknown field is not."""
+        return super().model_validate(obj)
+
+    @classmethod
+    @discreet
+    def model_validate_json(cls, data: str | bytes) -> Self:
+        """As for every struct; camelCase is accepted, an unknown field is not."""
+        return super().model_validate_json(data)
 
     @classmethod
     def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
-        return cls(**obj)
+        return cls(**_fields(cls, obj))

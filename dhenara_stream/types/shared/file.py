@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
@@ -89,7 +89,7 @@ class FileMetadata(InputModel, kw_only=True):
     """Facts about a file; ``file_size`` in bytes."""
 
     file_name: str
-    file_size: float
+    file_size: int | float
     mime_type: str | None = None
     isinstance_of_dj_fileclass: bool | None = None
 
@@ -104,8 +104,9 @@ class GenericFile(InputModel, kw_only=True):
     def media_type(self) -> str:
         """The media type from the metadata, else from the name."""
         declared = self.metadata.mime_type if self.metadata else None
-        guessed = mimetypes.guess_type(self.name)[0]
-        return declared or guessed or "application/octet-stream"
+        # Not strict: Python 3.11 counts image/webp as not registered.
+        guessed, compression = mimetypes.guess_type(self.name, strict=False)
+        return declared or (None if compression else guessed) or "application/octet-stream"
 
     def payload(self) -> FilePayload:
         """The content, read if need be.
@@ -114,6 +115,19 @@ class GenericFile(InputModel, kw_only=True):
             ConfigError: If there is no content, or it cannot be read.
         """
         raise ConfigError(f"file {self.name!r}: a GenericFile has no content; use StoredFile")
+
+    @classmethod
+    def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
+        # Which kind of file a dict is, its fields say.
+        kind: Any = cls
+        if cls is GenericFile and obj.keys() & {"url", "content", "path"}:
+            kind = StoredFile
+        elif cls is GenericFile and obj.keys() & {"processed_content", "processedContent"}:
+            kind = ProcessedFile
+        if kind is cls:
+            return super()._from_mapping(obj)
+        file: Self = kind.model_validate(obj)
+        return file
 
 
 class GenericFileContent(InputModel, kw_only=True):
@@ -160,6 +174,11 @@ class StoredFile(GenericFile, kw_only=True):
         return cls(name=name, metadata=metadata, url=url)
 
     def payload(self) -> FilePayload:
+        """The content or the address: of ``content``, ``path`` and ``url`` the first given.
+
+        Raises:
+            ConfigError: If none is given, or it cannot be read.
+        """
         if self.content is not None:
             data = _content_bytes(self.name, self.content)
             return FilePayload(name=self.name, media_type=self.media_type, data=data)
@@ -194,6 +213,11 @@ class ProcessedFile(GenericFile, kw_only=True):
     processed_content: FileContentData
 
     def payload(self) -> FilePayload:
+        """The extracted text, or the bytes of binary content.
+
+        Raises:
+            ConfigError: If the earlier step failed, or the base64 is broken.
+        """
         content = self.processed_content
         if content.processing_status == FileProcessingStatusEnum.FAIL:
             raise ConfigError(f"file {self.name!r}: {content.processing_message or 'not read'}")
@@ -220,7 +244,7 @@ def _content_bytes(name: str, content: GenericFileContent) -> bytes:
 def _decode_base64(name: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ConfigError(f"file {name!r}: its content is not valid base64") from None
 
 

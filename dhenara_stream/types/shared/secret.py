@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["MASK", "Secret", "check_secret"]
+from ._coerce import is_mapping, is_sequence
+
+__all__ = ["MASK", "Secret", "check_secret", "redacted"]
 
 MASK = "***"
 
 
 class Secret(str):
-    """A credential. ``repr``, ``str``, ``format``, pickles and dumps show ``***``.
+    """A credential: as a string it is ``***``, whatever prints, joins, dumps or pickles it.
 
-    Code that must send it says so with :meth:`reveal`.
+    Code that must send it says so with :meth:`reveal`. It compares and hashes as the plain value.
     """
 
-    __slots__ = ()
+    # The text itself is the mask: json.dumps and str.join read it without asking __str__.
+    __slots__ = ("_plain",)
 
-    def __new__(cls, value: str) -> Secret:
-        # str() of a secret is its mask: sealing it twice must not lose it.
-        return value if isinstance(value, Secret) else super().__new__(cls, value)
+    _plain: str
+
+    def __new__(cls, value: str) -> Secret:  # noqa: D102  (as __init__)
+        if isinstance(value, Secret):
+            return value
+        secret = super().__new__(cls, MASK if value else "")
+        secret._plain = value
+        return secret
 
     def reveal(self) -> str:
         """The plain value."""
-        return str.__str__(self)[:]
+        return self._plain
 
-    def __repr__(self) -> str:
-        return repr(MASK)
+    def __eq__(self, other: object) -> bool:
+        return self._plain == (other._plain if isinstance(other, Secret) else other)
 
-    def __str__(self) -> str:
-        return MASK
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
-    def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
+    def __hash__(self) -> int:
+        return hash(self._plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Secret, (MASK,)
@@ -53,3 +62,16 @@ def check_secret(value: str) -> str | None:
     if not value.isprintable() or " " in value:
         return "has whitespace or a control character inside; copy it again"
     return None
+
+
+def redacted(value: Any, secrets: Iterable[str]) -> Any:
+    """JSON-like ``value`` with every occurrence of a secret masked: servers echo what they got."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value
+    if is_mapping(value):
+        return {key: redacted(item, secrets) for key, item in value.items()}
+    if is_sequence(value):
+        return [redacted(item, secrets) for item in value]
+    return value
