@@ -87,6 +87,14 @@ class StreamDecoder(Protocol):
         ...
 
 
+    def end(self) -> Sequence[Delta]:
+        """What the end of the body says, before ``complete`` is looked at for the last time.
+
+        Where a protocol has no terminal event of its own, the answer may be complete only now.
+        """
+        ...
+
+
 class Dialect(Protocol):
     """A wire protocol."""
 

@@ -510,6 +510,10 @@ class ChatStream:
             raise self._unexpected(b"".join(self._pieces))
         self._take_rest()
         if not self._complete:
+            self._hand_out(self._answer.add(self._decoder.end()))
+            if self._decoder.complete:
+                self._finish()
+                return
             raise TruncatedStream(
                 "the answer ended without its terminal event; what arrived is kept, and incomplete"
             )

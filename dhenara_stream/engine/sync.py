@@ -17,7 +17,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
@@ -94,7 +94,8 @@ def _run(ready: Future[_Loop]) -> None:
     try:
         anyio.run(_serve, ready)
     except OSError as error:  # no descriptors left
-        ready.set_exception(error)
+        with suppress(InvalidStateError):  # the end of a loop that ran
+            ready.set_exception(error)
 
 
 async def _serve(ready: Future[_Loop]) -> None:
@@ -469,8 +470,9 @@ class SyncChatStream:
 
     def __del__(self) -> None:
         core = self._link.core
+        unread = not self._finished and core is not None and not core.ended
         self._stop()
-        if not self._finished and core is not None and not core.ended:
+        if unread and self._pid == os.getpid():
             warnings.warn(
                 f"unclosed stream {self!r}; use `with response.stream_generator`",
                 ResourceWarning,

@@ -69,7 +69,7 @@ class Transport:
         return client
 
     async def send(
-        self, request: HTTPRequest, timeout: httpx.Timeout, extensions: Mapping[str, object]
+        self, request: HTTPRequest, limits: httpx.Timeout, extensions: Mapping[str, object]
     ) -> httpx.Response:
         """Send a request; the response's body is still to be read, and the response to be closed.
 
@@ -85,7 +85,7 @@ class Transport:
                 request.url,
                 content=request.body,
                 headers=_revealed(request.headers),
-                timeout=timeout,
+                timeout=limits,
                 extensions=dict(extensions),
             )
             return await client.send(built, stream=True, follow_redirects=False)

@@ -317,6 +317,10 @@ class AnthropicDecoder:
         said = [*self._on_message_start(wire.MessageStart(message=message))]
         return [*said, *self._on_message_stop(wire.MessageStop())]
 
+    def end(self) -> Sequence[d.Delta]:
+        """Nothing: without ``message_stop`` the answer is truncated."""
+        return ()
+
     def _decode_slowly(self, event: ServerSentEvent) -> Sequence[d.Delta]:
         try:
             values = payloads(event.data)
