@@ -20,7 +20,6 @@ from .protocol import Call, Event, Refused
 from .script import (
     Answer,
     Block,
-    RawBlock,
     RedactedThinking,
     Text,
     Thinking,
@@ -28,7 +27,7 @@ from .script import (
     pieces_of,
 )
 
-__all__ = ["AnthropicMessages"]
+__all__ = ["AnthropicMessages", "Signatures"]
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -243,8 +242,8 @@ class _Reply:
             for delta, content in deltas:
                 yield Event(_event("content_block_delta", index=index, delta=delta), content)
             yield Event(_event("content_block_stop", index=index))
-        ending = {k: v for k, v in self._ending().items() if k != "stop_details" or v}
-        yield Event(_event("message_delta", delta=ending, usage=self._usage_at_end()))
+        usage = self._usage_at_end()
+        yield Event(_event("message_delta", delta=self._ending(), usage=usage))
         yield Event(_event("message_stop"))
 
     def whole(self) -> dict[str, Any]:
@@ -291,7 +290,7 @@ class _Reply:
                 return self._tool_use(index, block) | {"input": {}}, _arguments(block)
             case RedactedThinking():
                 return self._block(index, block), iter(())
-            case RawBlock():
+            case _:
                 return block.block, ((delta, True) for delta in block.deltas)
 
     def _thinking(self, block: Thinking) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -312,7 +311,7 @@ class _Reply:
                 return {"type": "redacted_thinking", "data": block.data}
             case ToolCall():
                 return self._tool_use(index, block)
-            case RawBlock():
+            case _:
                 return block.whole or block.block
 
     def _tool_use(self, index: int, block: ToolCall) -> dict[str, Any]:

@@ -612,21 +612,31 @@ def _format(format_: Any) -> _Complaints:
     yield from _strict_schema(f"{path}.schema", format_["schema"])
 
 
-def _strict_schema(path: str, schema: Any) -> _Complaints:
-    """Complaints about a schema, or one within it, that cannot be held to the letter."""
-    for member in array(schema):
-        yield from _strict_schema(path, member)
-    rules = object_(schema)
-    kind = rules.get("type")
-    if kind == "object" and rules.get("additionalProperties") is not False:
-        yield (f"{path}: For 'object' type, 'additionalProperties' must be explicitly set to false")
-    for keyword in _UNSUPPORTED.get(kind, ()) if isinstance(kind, str) else ():
-        if keyword in rules:
-            yield f"{path}: For '{kind}' type, property '{keyword}' is not supported"
-    for keyword in ("anyOf", "allOf", "oneOf", "items", "prefixItems"):
-        yield from _strict_schema(path, rules.get(keyword))
-    for keyword in ("properties", "$defs", "definitions"):
-        yield from _strict_schema(path, list(object_(rules.get(keyword)).values()))
+def _strict_schema(path: str, schema: _Object) -> _Complaints:
+    """Complaints about a schema that the service could not hold an answer to."""
+    for rules in _subschemas(schema):
+        kind = string(rules.get("type"))
+        if kind == "object" and rules.get("additionalProperties") is not False:
+            yield (
+                f"{path}: For 'object' type, 'additionalProperties' must be explicitly set to false"
+            )
+        for keyword in _UNSUPPORTED.get(kind, ()):
+            if keyword in rules:
+                yield f"{path}: For '{kind}' type, property '{keyword}' is not supported"
+
+
+def _subschemas(schema: _Object) -> Iterator[_Object]:
+    """A schema, and all schemas within it."""
+    pending: list[Any] = [schema]
+    while pending:
+        part = pending.pop()
+        pending += array(part)
+        rules = object_(part)
+        yield rules
+        for keyword in ("anyOf", "allOf", "oneOf", "items", "prefixItems"):
+            pending += [rules[keyword]] if keyword in rules else []
+        for keyword in ("properties", "$defs", "definitions"):
+            pending += object_(rules.get(keyword)).values()
 
 
 def _cache_control(asked: _Asked) -> _Complaints:
@@ -714,11 +724,19 @@ def _model_limits(asked: _Asked) -> _Complaints:
         yield "This model does not support the effort parameter."
     if output.get("format") is not None and not model.takes_schema:
         yield f"'{model.name}' does not support output format."
-    if body["messages"][-1]["role"] == "assistant" and model.version >= (4, 6):
+    if model.version >= (4, 6) and _is_prefilled(body["messages"][-1]):
         yield (
             "This model does not support assistant message prefill. The conversation must end with "
             "a user message."
         )
+
+
+def _is_prefilled(last: Any) -> bool:
+    """Whether the answer is begun for the model; a paused turn of its own tools goes on as it is."""
+    content = last["content"]
+    if last["role"] != "assistant" or isinstance(content, str):
+        return bool(last["role"] == "assistant")
+    return object_(content[-1]).get("type") in ("text", "thinking", "redacted_thinking")
 
 
 def _model_thinking(model: _Model, kind: str) -> _Complaints:

@@ -77,11 +77,10 @@ class RequestReader:
         self._buffer = bytearray()
         self._searched = 0  # the buffer's start, known to hold no end of a head
         self._head: Request | None = None
-        self._body: _Body | None = None
+        self._body: _SizedBody | _ChunkedBody | None = None
 
-    @property
     def wants_continue(self) -> bool:
-        """Whether the client waits for ``100 Continue`` before it sends the body; told once."""
+        """Whether the client waits for ``100 Continue`` before it sends the body; said once."""
         if self._head is None or self._buffer:
             return False
         waits = "100-continue" in _tokens(self._head.header("expect"))
@@ -89,11 +88,6 @@ class RequestReader:
             rest = tuple(pair for pair in self._head.headers if pair[0] != "expect")
             self._head = Request(self._head.method, self._head.path, self._head.query, rest)
         return waits
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing of a next request has come."""
-        return self._head is None and not self._buffer
 
     @property
     def buffered(self) -> int:
@@ -156,7 +150,7 @@ def _parse_header(number: int, line: str) -> tuple[str, str]:
     return match[1].lower(), match[2].rstrip(" \t")
 
 
-def _body_of(head: Request, limit: int) -> _Body:
+def _body_of(head: Request, limit: int) -> _SizedBody | _ChunkedBody:
     encoding, length = head.header("transfer-encoding"), head.header("content-length")
     if encoding is None:
         return _SizedBody(_parse_length(length), limit)
@@ -175,50 +169,49 @@ def _parse_length(value: str | None) -> int:
     return int(length)
 
 
-class _Body:
+class _Content:
     """A request's body, as far as it came."""
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
         self._limit = limit
+        self._missing = 0
+
+    def _take(self, buffer: bytearray) -> bool:
+        """Move what is missing from the buffer to the content; whether that is all of it."""
+        taken = buffer[: self._missing]
+        del buffer[: self._missing]
+        self.content += taken
+        self._missing -= len(taken)
+        return not self._missing
+
+    def _expect(self, size: int) -> None:
+        """So many bytes come next."""
+        if len(self.content) + size > self._limit:
+            raise BadRequest(413, f"The request's body is larger than {self._limit} bytes")
+        self._missing = size
+
+
+class _SizedBody(_Content):
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(limit)
+        self._expect(size)
 
     def read(self, buffer: bytearray) -> bool:
         """Take what belongs to the body out of the buffer; whether the body is whole."""
-        raise NotImplementedError
-
-    def _take(self, buffer: bytearray, most: int) -> int:
-        """Move at most so many bytes from the buffer to the content; how many."""
-        taken = buffer[:most]
-        del buffer[:most]
-        self.content += taken
-        return len(taken)
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise BadRequest(413, f"The request's body is larger than {self._limit} bytes")
+        return self._take(buffer)
 
 
-class _SizedBody(_Body):
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(limit)
-        self._check(size)
-        self._missing = size
-
-    def read(self, buffer: bytearray) -> bool:
-        self._missing -= self._take(buffer, self._missing)
-        return not self._missing
-
-
-class _ChunkedBody(_Body):
+class _ChunkedBody(_Content):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
-        self._missing = 0  # of the chunk that is being read
         self._in_chunk = False
         self._in_trailer = False
 
     def read(self, buffer: bytearray) -> bool:
+        """Take what belongs to the body out of the buffer; whether the body is whole."""
         while not self._in_trailer:
-            if not (self._read_data(buffer) if self._in_chunk else self._read_size(buffer)):
+            if not (self._read_chunk(buffer) if self._in_chunk else self._read_size(buffer)):
                 return False
         return self._read_trailer(buffer)
 
@@ -228,16 +221,15 @@ class _ChunkedBody(_Body):
             if b"\n" in buffer or len(buffer) > _MAX_CHUNK_LINE:
                 raise BadRequest(400, "The size of a chunk is malformed")
             return False
-        self._missing = int(line[1], 16)
-        self._check(len(self.content) + self._missing)
+        size = int(line[1], 16)
+        self._expect(size)
         del buffer[: line.end()]
-        self._in_chunk, self._in_trailer = self._missing > 0, self._missing == 0
+        self._in_chunk, self._in_trailer = size > 0, size == 0
         return True
 
-    def _read_data(self, buffer: bytearray) -> bool:
-        self._missing -= self._take(buffer, self._missing)
-        end = _LINE_END.match(buffer)
-        if self._missing or end is None:
+    def _read_chunk(self, buffer: bytearray) -> bool:
+        end = _LINE_END.match(buffer) if self._take(buffer) else None
+        if end is None:
             if bytes(buffer[:2]) not in (b"", b"\r"):
                 raise BadRequest(400, "A chunk is longer than it says")
             return False
@@ -246,7 +238,7 @@ class _ChunkedBody(_Body):
         return True
 
     def _read_trailer(self, buffer: bytearray) -> bool:
-        """Skip the trailer's lines, up to the empty one."""
+        """Skip the trailer's lines, up to the empty one; whether that came."""
         while b"\n" in buffer:
             end = buffer.index(b"\n") + 1
             line = bytes(buffer[:end])

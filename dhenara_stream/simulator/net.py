@@ -59,6 +59,7 @@ class Connection:
         Raises:
             ClientLeft: The client went away.
         """
+        await anyio.lowlevel.checkpoint()  # others get their turn, however fast the client is
         view = memoryview(data)
         while view:
             try:
@@ -67,7 +68,6 @@ class Connection:
                 await anyio.wait_writable(self._socket)
             except OSError as error:
                 raise ClientLeft from error
-        await anyio.lowlevel.checkpoint()  # others get their turn, however fast the client is
 
     async def linger(self) -> None:
         """Say that nothing more comes, and give the client a moment to read what came.
@@ -162,8 +162,8 @@ async def _addresses(host: str, port: int) -> Sequence[tuple[Any, ...]]:
 
 def _listen(sock: socket.socket, address: tuple[Any, ...]) -> None:
     sock.setblocking(False)
-    if sys.platform != "win32":  # there it would allow two servers on one port
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reuse = sys.platform != "win32"  # there it would allow two servers on one port
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
     sock.bind(address)
     sock.listen(_BACKLOG)
 

@@ -110,7 +110,7 @@ class _Session:
 
     async def _next_request(self) -> Request | None:
         while (request := self._reader.next_request()) is None:
-            if self._reader.wants_continue:
+            if self._reader.wants_continue():
                 await self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             data = await self._connection.receive()
             if not data:
@@ -125,7 +125,7 @@ class _Session:
         try:
             return await _Response(self._connection, self._reader, request, record).send(steps)
         except ClientLeft:
-            record.client_left = True
+            record.client_left, record.complete = True, False
             raise
         finally:
             self._changed()
@@ -154,19 +154,18 @@ class _Response:
         Raises:
             ClientLeft: Before the last step was done.
         """
-        for step in steps:
-            match step:
-                case Head():
+        while True:
+            match next(steps):
+                case Head() as step:
                     await self._send_head(step)
-                case PartialHead():
+                case PartialHead() as step:
                     await self._connection.send(Framing(step.head).head()[: step.size])
-                case Data():
+                case Data() as step:
                     await self._connection.send(self._framing.data(step.data))
-                case Pause():
+                case Pause() as step:
                     await self._pause(step.seconds)
-                case _:
+                case step:
                     return await self._finish(step)
-        raise AssertionError("a response without a last step")
 
     async def _send_head(self, head: Head) -> None:
         keep_alive = self._request.keep_alive
@@ -178,8 +177,8 @@ class _Response:
         """Do the last step; whether the connection can go on."""
         match step:
             case End():
+                self._record.complete = True  # before the client can know it
                 await self._connection.send(self._framing.end())
-                self._record.complete = True
                 return self._request.keep_alive and not step.close
             case Torn():
                 await self._connection.send(self._framing.torn(step.data))

@@ -54,6 +54,12 @@ class Simulator:
         max_recorded: How many requests are kept in ``requests``; the oldest go first.
         max_body_bytes: Requests with a larger body get a 413.
 
+    A function given for ``answers`` or ``faults`` is called in the event loop; where it fails,
+    the client gets a 500 that says so.
+
+    Attributes:
+        connections: How many connections there are and were.
+
     Raises:
         ConfigError: A keyword's value is wrong, it names it; on entering the block, that the
             address cannot be had, and why.

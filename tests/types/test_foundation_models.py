@@ -232,8 +232,9 @@ def test_efforts_are_those_the_model_knows(
 
 
 def test_what_a_request_may_hold_is_data() -> None:
-    assert ClaudeSonnet5.get_settings().unsupported_parameters == ("temperature", "top_p", "top_k")
-    assert "thinking" in ClaudeFable5.get_settings().unsupported_parameters
+    refused = ClaudeSonnet5.get_settings().unsupported_parameters
+    assert refused[:3] == ("temperature", "top_p", "top_k")
+    assert "thinking.disabled" in ClaudeFable5.get_settings().unsupported_parameters
     assert ClaudeHaiku45.get_settings().exclusive_parameters == (("temperature", "top_p"),)
     assert "temperature" in O3.get_settings().unsupported_parameters
     assert "temperature" not in GPT51.get_settings().unsupported_parameters

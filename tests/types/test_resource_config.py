@@ -329,8 +329,9 @@ def test_a_resource_that_is_not_there_is_logged(
     with caplog.at_level(logging.WARNING):
         assert full.get_model_endpoint("gpt-5") is None
     assert "no ai_model_endpoint with model_name=gpt-5" in caplog.text
-    item = ResourceConfigItem.with_model("claude-haiku-4-5")[0]
-    item.item_type = ResourceConfigItemTypeEnum.rag_endpoint
+    item = ResourceConfigItem(item_type=ResourceConfigItemTypeEnum.rag_endpoint, query={})
+    assert item.query is not None
+    item.query["model_name"] = "claude-haiku-4-5"  # what is changed in place is not checked
     assert full.get_resource(item) is None
 
 

@@ -91,7 +91,8 @@ def is_prefill(messages: Sequence[Dict]) -> bool:
 
     An answer that paused ends with a hosted tool: that is no such text.
     """
-    return messages[-1]["role"] == "assistant" and messages[-1]["content"][-1]["type"] == "text"
+    last = messages[-1]
+    return bool(last["role"] == "assistant" and last["content"][-1]["type"] == "text")
 
 
 def lacks_thinking(messages: Sequence[Dict]) -> bool:

@@ -9,7 +9,9 @@ import msgspec
 
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import BaseAIModel
+from dhenara_stream.types.shared._coerce import is_mapping
 from dhenara_stream.types.shared.base import InputModel
+from dhenara_stream.types.shared.secret import Secret
 
 from ._structured_output import StructuredOutputConfig
 from ._tools import ToolChoice, ToolDefinition, WebSearchHostedTool
@@ -124,9 +126,17 @@ class AIModelCallConfig(InputModel, kw_only=True):
             raise ConfigError(
                 f"AIModelCallConfig.tool_choice: no tool is named {wanted!r} (tools: {names})"
             )
+        self._seal_headers()
         if isinstance(self.structured_output, type):
             config = StructuredOutputConfig.from_model(self.structured_output)
             msgspec.structs.force_setattr(self, "structured_output", config)
+
+    def _seal_headers(self) -> None:
+        # A header can carry a key: it must not show in repr or dumps.
+        headers = self.options.get("extra_headers")
+        if is_mapping(headers):
+            sealed = {k: Secret(v) if isinstance(v, str) else v for k, v in headers.items()}
+            self.options["extra_headers"] = sealed
 
     @property
     def first_event_limit(self) -> float | None:
@@ -139,9 +149,7 @@ class AIModelCallConfig(InputModel, kw_only=True):
     def output_config(self) -> StructuredOutputConfig | None:
         """``structured_output`` as a config, whatever it was given as."""
         config = self.structured_output
-        if isinstance(config, type):
-            return StructuredOutputConfig.from_model(config)
-        return config
+        return config if isinstance(config, StructuredOutputConfig) else None
 
     def get_user(self) -> str | None:
         """The user's id from ``metadata``."""

@@ -40,6 +40,11 @@ _ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _ONE_SAMPLER = (("temperature", "top_p"),)
+# From Opus 4.6 on a conversation must not end with the assistant's words.
+_PREFILL = ("assistant_prefill",)
+_MANUAL_THINKING = ("thinking.enabled",)
+_COMPACTION = ("context_management.compact_20260112",)
+_BUDGET_ERA = ("thinking.adaptive", *_COMPACTION)
 
 _WEB_SEARCH = HostedToolCostRule(
     key="hosted_tool:web_search",
@@ -77,7 +82,7 @@ ClaudeFable5 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_ALL_EFFORTS,
-        unsupported_parameters=(*_SAMPLING, "thinking"),
+        unsupported_parameters=(*_SAMPLING, *_PREFILL, *_MANUAL_THINKING, "thinking.disabled"),
     ),
     cost_data=_prices(10, 50, _WEB_SEARCH),
 )
@@ -96,7 +101,7 @@ ClaudeMythos5 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_ALL_EFFORTS,
-        unsupported_parameters=(*_SAMPLING, "thinking"),
+        unsupported_parameters=(*_SAMPLING, *_PREFILL, *_MANUAL_THINKING, "thinking.disabled"),
     ),
     metadata={"limited_availability": True},
     cost_data=_prices(10, 50, _WEB_SEARCH),
@@ -115,7 +120,7 @@ ClaudeOpus48 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_ALL_EFFORTS,
-        unsupported_parameters=_SAMPLING,
+        unsupported_parameters=(*_SAMPLING, *_PREFILL, *_MANUAL_THINKING),
     ),
     cost_data=_prices(5, 25, _WEB_SEARCH),
 )
@@ -133,7 +138,7 @@ ClaudeOpus47 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_ALL_EFFORTS,
-        unsupported_parameters=_SAMPLING,
+        unsupported_parameters=(*_SAMPLING, *_PREFILL, *_MANUAL_THINKING),
     ),
     cost_data=_prices(5, 25, _WEB_SEARCH),
 )
@@ -151,6 +156,7 @@ ClaudeOpus46 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_TO_MAX,
+        unsupported_parameters=_PREFILL,
         exclusive_parameters=_ONE_SAMPLER,
     ),
     cost_data=_prices(5, 25, _WEB_SEARCH),
@@ -168,7 +174,7 @@ ClaudeSonnet5 = FoundationModel(
         max_output_tokens_reasoning_mode=128_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_ALL_EFFORTS,
-        unsupported_parameters=_SAMPLING,
+        unsupported_parameters=(*_SAMPLING, *_PREFILL, *_MANUAL_THINKING),
     ),
     cost_data=_prices(3, 15, _WEB_SEARCH),
 )
@@ -186,6 +192,7 @@ ClaudeSonnet46 = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_TO_MAX,
+        unsupported_parameters=_PREFILL,
         exclusive_parameters=_ONE_SAMPLER,
     ),
     cost_data=_prices(3, 15, _WEB_SEARCH),
@@ -204,6 +211,7 @@ ClaudeOpus45 = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
         supported_reasoning_efforts=_TO_HIGH,
+        unsupported_parameters=_BUDGET_ERA,
         exclusive_parameters=_ONE_SAMPLER,
     ),
     cost_data=_prices(5, 25, _WEB_SEARCH),
@@ -221,6 +229,7 @@ ClaudeSonnet45 = FoundationModel(
         max_reasoning_tokens=32_000,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=_BUDGET_ERA,
         exclusive_parameters=_ONE_SAMPLER,
     ),
     cost_data=_prices(3, 15, _WEB_SEARCH),
@@ -238,6 +247,7 @@ ClaudeHaiku45 = FoundationModel(
         max_reasoning_tokens=32_000,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=_BUDGET_ERA,
         exclusive_parameters=_ONE_SAMPLER,
     ),
     cost_data=_prices(1, 5, _WEB_SEARCH),
@@ -255,6 +265,7 @@ ClaudeSonnet40 = FoundationModel(
         max_reasoning_tokens=32_000,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=_BUDGET_ERA,
         structured_output="tool",
     ),
     cost_data=_prices(3, 15),
@@ -272,6 +283,7 @@ ClaudeOpus40 = FoundationModel(
         max_reasoning_tokens=32_000,
         max_output_tokens_reasoning_mode=32_000,
         reasoning_control="token_budget",
+        unsupported_parameters=_BUDGET_ERA,
         structured_output="tool",
     ),
     cost_data=_prices(15, 75),
@@ -289,6 +301,7 @@ Claude37Sonnet = FoundationModel(
         max_reasoning_tokens=32_000,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=_BUDGET_ERA,
         structured_output="tool",
     ),
     metadata={"version_suffix": "-latest"},
@@ -303,6 +316,7 @@ Claude35Sonnet = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=200_000,
         max_output_tokens=8_192,
+        unsupported_parameters=_COMPACTION,
         structured_output="tool",
     ),
     metadata={"version_suffix": "-latest"},
@@ -317,6 +331,7 @@ Claude35Haiku = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=200_000,
         max_output_tokens=8_192,
+        unsupported_parameters=_COMPACTION,
         structured_output="tool",
     ),
     metadata={"version_suffix": "-latest"},
@@ -331,6 +346,7 @@ Claude3Opus = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=200_000,
         max_output_tokens=4_096,
+        unsupported_parameters=_COMPACTION,
         structured_output="tool",
     ),
     metadata={"version_suffix": "-latest"},
