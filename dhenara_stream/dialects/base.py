@@ -86,7 +86,6 @@ class StreamDecoder(Protocol):
         """
         ...
 
-
     def end(self) -> Sequence[Delta]:
         """What the end of the body says, before ``complete`` is looked at for the last time.
 

@@ -22,8 +22,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from dhenara_stream.core.conversation import TextPart, Turn, conversation
 from dhenara_stream.dialects.anthropic.request import STRUCTURED_OUTPUT_TOOL, build_request
-from dhenara_stream.dialects.anthropic.schema import compiles, strict_schema
 from dhenara_stream.dialects.base import ChatRequest, WireRequest
+from dhenara_stream.dialects.schema import compiles, strict_schema
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import (
     AIModelAPI,

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import base64
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dhenara_stream.core.conversation import TextPart, Turn
+from dhenara_stream.dialects.drafting import CallIds, call_token
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import BaseAIModel
 from dhenara_stream.types.genai.dhenara.request import ToolCallResult
@@ -66,7 +66,7 @@ def build_messages(turns: Sequence[Turn], model: BaseAIModel) -> list[Dict]:
     Raises:
         ConfigError: If they cannot be sent.
     """
-    ids = _CallIds()
+    ids = CallIds()
     messages: list[Dict] = []
     for i, turn in enumerate(turns):
         if turn.role == "user":
@@ -118,51 +118,15 @@ def cache_mark(value: str | None) -> Dict:
     return {"cache_control": {"type": "ephemeral"} | ({} if value == "5m" else {"ttl": value})}
 
 
-class _CallIds:
-    """Gives each tool call an id of its own that the API takes."""
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-        self._open: dict[str | None, list[str]] = {}
-
-    def begin_turn(self) -> None:
-        """Forget the calls of the turn before."""
-        self._open = {}
-
-    def of_call(self, call_id: str | None) -> str:
-        wanted = _token(call_id or "call")
-        number, unique = 1, wanted
-        while unique in self._used:
-            number += 1
-            unique = f"{wanted}_{number}"
-        self._used.add(unique)
-        self._open.setdefault(call_id, []).append(unique)
-        return unique
-
-    def of_result(self, call_id: str | None) -> str:
-        """The id given to the call, of the turn before, that this answers."""
-        waiting = self._open.get(call_id)
-        if not waiting:
-            raise ConfigError(
-                f"messages: the ToolCallResult for {call_id!r} answers no tool call of the turn "
-                "before it"
-            )
-        return waiting.pop(0)
-
-
-def _token(text: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
-
-
 # --- the user's turn
 
 
-def _user(turn: Turn, ids: _CallIds) -> Blocks:
+def _user(turn: Turn, ids: CallIds) -> Blocks:
     blocks = [block for part in turn.parts for block in _PARTS[type(part)](part, ids)]
     return sorted(blocks, key=lambda block: block["type"] != "tool_result")
 
 
-def _text_part(part: TextPart, ids: _CallIds) -> Blocks:
+def _text_part(part: TextPart, ids: CallIds) -> Blocks:
     return _text(part.text, cache_mark(part.cache_control))
 
 
@@ -170,7 +134,7 @@ def _text(text: str, fields: Dict) -> Blocks:
     return [{"type": "text", "text": text} | fields] if text.strip() else []
 
 
-def _tool_result(result: ToolCallResult, ids: _CallIds) -> Blocks:
+def _tool_result(result: ToolCallResult, ids: CallIds) -> Blocks:
     block: Dict = {"type": "tool_result", "tool_use_id": ids.of_result(result.call_id)}
     content = _result_content(result)
     if not content and result.is_error:
@@ -198,7 +162,7 @@ def _is_result_block(value: Any) -> bool:
     return isinstance(kind, str) and _RESULT_BLOCKS.get(kind, "") in value
 
 
-def _file(file: FilePayload, ids: _CallIds) -> Blocks:
+def _file(file: FilePayload, ids: CallIds) -> Blocks:
     media_type = file.media_type.partition(";")[0].strip().lower()
     media_type = _ALIASES.get(media_type, media_type)
     if media_type in _IMAGES:
@@ -235,7 +199,7 @@ def _text_source(file: FilePayload) -> Dict:
     return {"type": "text", "media_type": "text/plain", "data": file.text()}
 
 
-_PARTS: dict[type, Callable[[Any, _CallIds], Blocks]] = {
+_PARTS: dict[type, Callable[[Any, CallIds], Blocks]] = {
     TextPart: _text_part,
     ToolCallResult: _tool_result,
     FilePayload: _file,
@@ -248,10 +212,10 @@ _PARTS: dict[type, Callable[[Any, _CallIds], Blocks]] = {
 class _Replay(NamedTuple):
     own: bool  # the model's maker made the answer, too
     thinking: bool
-    ids: _CallIds
+    ids: CallIds
 
 
-def _assistant(turn: Turn, ids: _CallIds, model: BaseAIModel, last: bool) -> Blocks:
+def _assistant(turn: Turn, ids: CallIds, model: BaseAIModel, last: bool) -> Blocks:
     ids.begin_turn()
     blocks: Blocks = []
     for part in turn.parts:
@@ -269,7 +233,7 @@ def _assistant(turn: Turn, ids: _CallIds, model: BaseAIModel, last: bool) -> Blo
     return blocks
 
 
-def _response(response: ChatResponse, ids: _CallIds, model: BaseAIModel) -> Blocks:
+def _response(response: ChatResponse, ids: CallIds, model: BaseAIModel) -> Blocks:
     own = response.provider == model.provider
     replay = _Replay(own, own and model.get_settings().supports_reasoning, ids)
     contents = (response.choices[0].contents if response.choices else None) or []
@@ -301,7 +265,7 @@ def _tool_call(item: ChatResponseToolCallContentItem, replay: _Replay) -> Blocks
     block: Dict = {
         "type": "tool_use",
         "id": replay.ids.of_call(call.call_id),
-        "name": _token(call.name),
+        "name": call_token(call.name),
         "input": _input(call),
     }
     fields = _CALL_FIELDS if replay.own else ()

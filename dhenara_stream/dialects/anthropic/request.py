@@ -20,15 +20,21 @@ refuse is left out or changed, and ``WireRequest.adjustments`` says so; what can
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 
 from dhenara_stream.dialects.base import ChatRequest, WireRequest
+from dhenara_stream.dialects.drafting import (
+    HEADER_NAME,
+    Draft,
+    check_number,
+    merged_body,
+    plain_copy,
+)
+from dhenara_stream.dialects.schema import compiles, strict_schema
 from dhenara_stream.errors import ConfigError
-from dhenara_stream.types.genai.ai_model import BaseAIModel
 from dhenara_stream.types.genai.dhenara.request import (
     AIModelContextPolicy,
     SystemInstruction,
@@ -39,7 +45,6 @@ from dhenara_stream.types.genai.dhenara.request import (
 from dhenara_stream.types.shared.secret import Secret
 
 from .messages import build_messages, cache_mark, is_prefill, lacks_thinking, without_thinking
-from .schema import compiles, strict_schema
 
 __all__ = ["STRUCTURED_OUTPUT_TOOL", "build_request"]
 
@@ -88,8 +93,6 @@ _CHOICE_WORDS = {"auto": "auto", "none": "none", "any": "any", "required": "any"
 
 _BETAS = {"clear_": "context-management-2025-06-27", "compact_": "compact-2026-01-12"}
 _BLOCK_BETAS = {"compaction": _BETAS["compact_"]}
-_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-_OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding")
 
 
 def build_request(request: ChatRequest) -> WireRequest:
@@ -118,7 +121,7 @@ def build_request(request: ChatRequest) -> WireRequest:
         "context_management": _context_management(draft, thinking),
     }
     body = {name: value for name, value in fields.items() if value}
-    body = _merged(body, draft.options)
+    body = merged_body(body, draft.options)
     _drop_what_is_refused(draft, body, thinks=draft.thinks(body.get("thinking")))
     _fit_cache_marks(draft, body)
     return WireRequest(
@@ -130,21 +133,18 @@ def build_request(request: ChatRequest) -> WireRequest:
     )
 
 
-class _Draft:
-    """What is asked for, what of it is still to be used, and what had to be changed."""
+class _Draft(Draft):
+    """A draft of a request to the Messages API."""
 
     def __init__(self, request: ChatRequest) -> None:
-        self.config = request.config
-        self.model = request.endpoint.ai_model
-        self.settings = self.model.get_settings()
-        self.notes: list[str] = []
-        self.headers = _extra_headers(self.config.options.get("extra_headers"))
+        super().__init__(request, _RESERVED)
         betas = self.headers.pop("anthropic-beta", Secret(""))
-        self.betas = _beta_names(self.config.options.get("betas")) + _beta_names(betas.reveal())
-        self.options = _options(self.config.options, self.model)
+        self.betas = _beta_names(self.options.pop("betas", None)) + _beta_names(betas.reveal())
         for name in sorted(_FOREIGN & self.options.keys()):
             del self.options[name]
             self.note(f"options[{name!r}]", "left out, the Messages API has no such field")
+        for name, (least, most) in _SAMPLING.items():
+            check_number(name, self.options.get(name), least, most)
         self.messages = build_messages(request.turns, self.model)
         self.prefill = is_prefill(self.messages)
         if self.prefill and self.refuses("assistant_prefill"):
@@ -152,16 +152,6 @@ class _Draft:
                 f"messages: {self.model.model_name} does not go on with the assistant's text; "
                 "the last message must be the user's"
             )
-
-    def note(self, what: str, why: str) -> None:
-        self.notes.append(f"{what}: {why}")
-
-    def refuses(self, field: str, form: str | None = None) -> bool:
-        names = self.settings.unsupported_parameters
-        return field in names or f"{field}.{form}" in names
-
-    def refused(self, what: str) -> None:
-        self.note(what, f"left out, {self.model.model_name} does not take it")
 
     def thinks(self, thinking: Dict | None) -> bool:
         """Whether the model thinks in this call; some cannot do without."""
@@ -172,72 +162,13 @@ class _Draft:
 # --- options and headers
 
 
-def _options(given: Mapping[str, Any], model: BaseAIModel) -> Dict:
-    """A checked copy of the options; ``None`` counts as not given."""
-    options: Dict = {}
-    for name, value in given.items():
-        if name in _RESERVED:
-            raise ConfigError(f"options[{name!r}]: give it as {_RESERVED[name]}")
-        if not model.validate_options({name: value}):
-            allowed = (model.get_valid_options(include_display_only=True) or {})[name]
-            raise ConfigError(
-                f"options[{name!r}]: {value!r} is not one of {allowed.allowed_values}, "
-                f"the values that {model.model_name} allows"
-            )
-        if value is not None and name not in ("extra_headers", "betas"):
-            options[name] = _plain(f"options[{name!r}]", value)
-    for name, (least, most) in _SAMPLING.items():
-        _check_number(name, options.get(name), least, most)
-    return options
-
-
-def _plain(path: str, value: Any) -> Any:
-    """A copy of ``value``, of what JSON has."""
-    try:
-        return msgspec.json.decode(msgspec.json.encode(value))
-    except (TypeError, msgspec.MsgspecError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be sent as JSON: {error}") from None
-
-
-def _check_number(name: str, value: Any, least: float, most: float) -> None:
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not least <= value <= most:
-        raise ConfigError(f"options[{name!r}]: expected a number from {least} to {most}")
-
-
-def _extra_headers(given: Any) -> dict[str, Secret]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ConfigError("options['extra_headers']: expected a dict of strings")
-    headers: dict[str, Secret] = {}
-    for name, value in given.items():  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigError(f"options['extra_headers']: {name!r} is no header name")
-        if name.lower() in _OWN_HEADERS:
-            raise ConfigError(f"options['extra_headers'][{name!r}]: cannot be changed")
-        secret = Secret(value) if isinstance(value, str) else None
-        if secret is None or not _is_printable_ascii(secret.reveal()):
-            raise ConfigError(
-                f"options['extra_headers'][{name!r}]: the value must be printable ASCII text"
-            )
-        headers[name.lower()] = secret
-    return headers
-
-
-def _is_printable_ascii(text: str) -> bool:
-    return text.isascii() and text.isprintable()
-
-
 def _beta_names(given: Any) -> list[str]:
     names: Any = given or []
     names = names.split(",") if isinstance(names, str) else names
     if not isinstance(names, Sequence):
         raise ConfigError("options['betas']: expected a list of names")
     for name in names:  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name.strip()):
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name.strip()):
             raise ConfigError(f"options['betas']: {name!r} is no name of a beta feature")
     return [name.strip() for name in names]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
@@ -265,16 +196,6 @@ def _kind(value: Any) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _merged(body: Dict, options: Mapping[str, Any]) -> Dict:
-    merged = dict(body)
-    for name, value in options.items():
-        known = merged.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            value = {**known, **value}  # pyright: ignore[reportUnknownVariableType]
-        merged[name] = value
-    return merged
-
-
 # --- system, metadata, stop sequences, context
 
 
@@ -293,26 +214,18 @@ def _metadata(draft: _Draft) -> Dict | None:
 
 
 def _stop_sequences(draft: _Draft) -> list[str]:
-    given = [text for name in ("stop", "stop_sequences") for text in _texts(draft, name)]
+    given = [text for name in ("stop", "stop_sequences") for text in draft.texts(name)]
     kept = [text for text in dict.fromkeys(given) if text.strip()]
     if len(kept) < len(set(given)):
         draft.note("stop_sequences", "white space alone left out, the API does not take it")
     return kept
 
 
-def _texts(draft: _Draft, name: str) -> list[str]:
-    given: Any = draft.options.pop(name, None) or []
-    try:
-        return msgspec.convert([given] if isinstance(given, str) else given, list[str])
-    except msgspec.ValidationError:
-        raise ConfigError(f"options[{name!r}]: expected text or a list of texts") from None
-
-
 def _context_management(draft: _Draft, thinking: Dict | None) -> Dict | None:
     policy = draft.config.context_policy
     edits: list[Dict] = []
     if policy is not None and policy.mode in _POLICIES:
-        edits = _plain("context_policy.edits", policy.edits or [])
+        edits = plain_copy("context_policy.edits", policy.edits or [])
         _POLICIES[policy.mode](draft, policy, edits)
     kept = [edit for edit in edits if not draft.refuses("context_management", _kind(edit))]
     for edit in edits:
@@ -385,7 +298,7 @@ def _tool(draft: _Draft, tool: ToolDefinition) -> Dict:
     block: Dict = {"name": function.name}
     if function.description:
         block["description"] = function.description
-    schema = _plain(f"tool {function.name!r}", function.parameters.to_schema())
+    schema = plain_copy(f"tool {function.name!r}", function.parameters.to_schema())
     if tool.strict and (draft.settings.structured_output == "tool" or not compiles(schema)):
         draft.note(f"tool {function.name!r}", "strict left out, model or schema does not allow it")
     elif tool.strict:
@@ -468,7 +381,7 @@ def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
     output = draft.config.output_config
     if output is None:
         return None
-    schema: Dict = _plain("structured_output", output.output_schema)
+    schema: Dict = plain_copy("structured_output", output.output_schema)
     if draft.settings.structured_output == "native" and not draft.refuses("output_config"):
         if compiles(schema):
             return None
@@ -503,7 +416,7 @@ def _output_config(draft: _Draft, output_tool: str | None) -> Dict:
             "structured_output: cannot be had where the model is to go on with the assistant's "
             "text; the last message must be the user's"
         )
-    schema = _plain("structured_output", output.output_schema)
+    schema = plain_copy("structured_output", output.output_schema)
     strict = _strict(draft, "structured_output", schema)
     return fields | {"format": {"type": "json_schema", "schema": strict}}
 
