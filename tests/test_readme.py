@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,11 +62,23 @@ def test_each_script_command_runs(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_command_is_of_a_kind_that_is_tested() -> None:
-    rest = [c for c in commands() if not c.startswith(("make ", "python "))]
+def test_the_simulator_command_serves_until_ctrl_c() -> None:
+    [command] = [c for c in commands() if not c.startswith(("make ", "python "))]
+    name, *arguments = command.replace("8765", "0").split()  # whichever port is free
+    assert name == "dhenara-stream"
 
-    # This one is run, and interrupted, in test_cli.py.
-    assert rest == ["dhenara-stream simulate --port 8765"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dhenara_stream", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if "ANTHROPIC_BASE_URL" in line)
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(10) == 0
+    assert "http://127.0.0.1:" in line
 
 
 def test_every_file_that_is_named_exists() -> None:
