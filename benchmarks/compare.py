@@ -20,9 +20,10 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import Any
 
 Client = Callable[[str, int], Awaitable[int]]
 
@@ -59,17 +60,15 @@ def answer(events: int) -> bytes:
 
 _EMPTY = {"type": "text", "text": ""}
 _STOP = {"stop_reason": "end_turn", "stop_sequence": None}
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def _delta(text: str) -> dict[str, object]:
+def _delta(text: str) -> Mapping[str, object]:
     delta = {"type": "text_delta", "text": text}
     return {"type": "content_block_delta", "index": 0, "delta": delta}
 
 
-def _event(data: dict[str, object]) -> bytes:
+def _event(data: Mapping[str, object]) -> bytes:
     return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
 
 
@@ -100,8 +99,7 @@ def serve(ready: Connection, events: int) -> None:
 # --- the clients: each returns how many events or chunks it handed out
 
 
-async def dhenara_stream(url: str, events: int) -> int:
-    """Decoded, accumulated, handed out as typed chunks, with the consolidated answer."""
+def _client(url: str, *, is_async: bool) -> Any:
     from dhenara_stream import AIModelClient
     from dhenara_stream.types import (
         AIModelAPI,
@@ -109,42 +107,30 @@ async def dhenara_stream(url: str, events: int) -> int:
         AIModelCallConfig,
         AIModelEndpoint,
     )
-    from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeSonnet45
+    from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeHaiku45
 
     api = AIModelAPI(
         provider=AIModelAPIProviderEnum.ANTHROPIC,
         api_key="sk-benchmark",
         config={"base_url": url},
     )
-    endpoint = AIModelEndpoint(api=api, ai_model=ClaudeSonnet45)
+    endpoint = AIModelEndpoint(api=api, ai_model=ClaudeHaiku45)
+    return AIModelClient(endpoint, AIModelCallConfig(streaming=True), is_async=is_async)
+
+
+async def dhenara_stream(url: str, events: int) -> int:
+    """Decoded, accumulated, handed out as typed chunks, with the consolidated answer."""
     count = 0
-    async with AIModelClient(endpoint, AIModelCallConfig(streaming=True)) as client:
+    async with _client(url, is_async=True) as client:
         response = await client.generate_async(prompt="go")
-        async for _chunk, final in response.stream_generator:
+        async for _item in response.stream_generator:
             count += 1
-    assert final is not None
     return count
 
 
 async def dhenara_stream_sync(url: str, events: int) -> int:
     """The same through the thread bridge."""
-    from dhenara_stream import AIModelClient
-    from dhenara_stream.types import (
-        AIModelAPI,
-        AIModelAPIProviderEnum,
-        AIModelCallConfig,
-        AIModelEndpoint,
-    )
-    from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeSonnet45
-
-    api = AIModelAPI(
-        provider=AIModelAPIProviderEnum.ANTHROPIC,
-        api_key="sk-benchmark",
-        config={"base_url": url},
-    )
-    endpoint = AIModelEndpoint(api=api, ai_model=ClaudeSonnet45)
-    config = AIModelCallConfig(streaming=True)
-    with AIModelClient(endpoint, config, is_async=False) as client:
+    with _client(url, is_async=False) as client:
         return sum(1 for _ in client.generate(prompt="go").stream_generator)
 
 
@@ -209,8 +195,8 @@ async def _httpx_sse(url: str) -> AsyncIterator[str]:
             yield event.data
 
 
-_ASKED = {
-    "model": "claude-sonnet-4-5",
+_ASKED: Any = {
+    "model": "claude-haiku-4-5",
     "max_tokens": 1024,
     "messages": [{"role": "user", "content": "go"}],
 }
