@@ -7,12 +7,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := $(wildcard dhenara_stream examples benchmarks tests)
 
-.PHONY: help demo test check layers coverage format lock clean
+.PHONY: help demo test check layers coverage bench format lock clean
 
 help:
 	@echo "make demo     play a streamed answer in the terminal; no key, no network"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, layers, coverage"
+	@echo "make bench    CPU per event, and behaviour under faults, beside the peers"
 	@echo "make format   apply the format and the safe fixes"
 	@echo "make lock     renew the locks (UPGRADE=1: to the newest versions)"
 	@echo "make clean    remove .venv and what the tools left"
@@ -35,6 +36,10 @@ layers: .venv/.dev-stamp
 
 coverage: .venv/.dev-stamp
 	$(BIN)/pytest -q -n auto --cov --cov-report=term $(ARGS)
+
+bench: .venv/.dev-stamp
+	$(BIN)/python benchmarks/compare.py $(BENCH)
+	$(BIN)/python benchmarks/honesty.py
 
 format: .venv/.dev-stamp
 	$(BIN)/ruff check --fix $(CHECKED)

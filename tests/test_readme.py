@@ -57,15 +57,8 @@ def test_each_make_command_is_a_target_that_the_gate_runs(command: str) -> None:
     assert re.search(rf"^{command.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.M)
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python ")])
-def test_each_script_command_runs(command: str) -> None:
-    done = run(sys.executable, *command.split()[1:])
-
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_simulator_command_serves_until_ctrl_c() -> None:
-    [command] = [c for c in commands() if not c.startswith(("make ", "python "))]
+    [command] = [c for c in commands() if not c.startswith("make ")]
     name, *arguments = command.replace("8765", "0").split()  # whichever port is free
     assert name == "dhenara-stream"
 
