@@ -116,7 +116,7 @@ class DhenaraStreamError(Exception):
             "retryable": self.retryable,
             "content_delivered": self.content_delivered,
         }
-        return {k: v for k, v in known.items() if v is not None} | self.details
+        return self.details | {k: v for k, v in known.items() if v is not None}
 
 
 def _rebuild(

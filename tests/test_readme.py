@@ -28,7 +28,7 @@ def commands() -> list[str]:
 def run(*argv: str, **extra: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **extra}
     return subprocess.run(
-        argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        argv, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
 
 

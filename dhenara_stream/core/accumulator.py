@@ -1,15 +1,16 @@
 """Deltas in; chunks, and at any time the whole answer so far, out.
 
 Rules: text is appended and joined once, tool arguments are parsed once, at the block's end. The
-last usage wins. What has been handed out is never changed afterwards. A call whose arguments were
-cut is never presented as finished.
+last usage wins. What has been handed out is never changed afterwards, and shares nothing with what
+is kept here. A call whose arguments were cut is never presented as finished.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -53,6 +54,9 @@ Dict = dict[str, Any]
 
 ROLE = "assistant"
 CUT = "the stream ended before the arguments were complete"
+NAMELESS = "the call came without the name of its tool"
+# After these the last block may be no more than a beginning.
+CUT_SHORT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.ERROR})
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +79,7 @@ class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
     charge: Callable[[ChatResponseUsage], UsageCharge | None] | None = None
 
 
-class _Block:
+class _Block(ABC):
     """One block being built."""
 
     def __init__(self, index: int) -> None:
@@ -88,8 +92,8 @@ class _Block:
     def text(self) -> str:
         return "".join(self.pieces)
 
-    def item(self, complete: bool) -> ChatResponseContentItem:
-        raise AssertionError("each kind of block makes its own item")  # pragma: no cover
+    @abstractmethod
+    def item(self, complete: bool) -> ChatResponseContentItem: ...
 
     def end(self) -> ChatResponseContentItemDelta | None:
         """The last piece, if the block's end is news."""
@@ -104,7 +108,7 @@ class _Text(_Block):
         self.annotations: list[Dict] = []
 
     def parts(self) -> list[ChatMessageContentPart]:
-        annotations = list(self.annotations) or None
+        annotations = deepcopy(self.annotations) or None
         return [
             ChatMessageContentPart(type=self.part_type, text=self.text(), annotations=annotations)
         ]
@@ -115,7 +119,7 @@ class _Text(_Block):
             role=ROLE,
             message_id=self.id,
             message_contents=self.parts(),
-            metadata=self.metadata,
+            metadata=deepcopy(self.metadata),
         )
 
     def structured(self, output: StructuredOutputConfig) -> ChatResponseContentItem:
@@ -124,13 +128,17 @@ class _Text(_Block):
             role=ROLE,
             message_id=self.id,
             message_contents=self.parts(),
-            metadata=self.metadata,
+            metadata=deepcopy(self.metadata),
             structured_output=ChatResponseStructuredOutput.from_text(self.text(), output),
         )
 
 
 class _Refusal(_Text):
     part_type = "refusal"
+
+
+class _Carrier(_Text):
+    """The call whose arguments are the structured output."""
 
 
 class _Reasoning(_Block):
@@ -146,6 +154,7 @@ class _Reasoning(_Block):
             ChatMessageContentPart(type="summary_text", text="".join(pieces))
             for pieces in list(self.summary.values())
         ]
+        status = self.metadata.get("status")
         return ChatResponseReasoningContentItem(
             index=self.index,
             role=ROLE,
@@ -153,7 +162,8 @@ class _Reasoning(_Block):
             thinking_id=self.id,
             thinking_summary=summary or None,
             thinking_signature=self.signature,
-            metadata=self.metadata,
+            thinking_status=status if isinstance(status, str) else None,
+            metadata=deepcopy(self.metadata),
         )
 
 
@@ -163,27 +173,34 @@ class _ToolCall(_Block):
         self.name = ""
         self.call_id: str | None = None
         self.given: Dict | None = None
-        self.finished: ChatResponseToolCall | None = None
+        self.cut = False
+        self.parsed: tuple[Dict, str | None] | None = None
+
+    def is_empty(self) -> bool:
+        return not self.pieces and self.given is None
 
     def call(self, complete: bool) -> ChatResponseToolCall:
-        if self.finished is not None:
-            return self.finished
-        text = self.text()
-        arguments, error = _arguments(text, self.given)
-        if not complete:
-            arguments, error = {}, CUT
-        call = ChatResponseToolCall(
+        arguments, error = self.arguments(complete)
+        return ChatResponseToolCall(
             call_id=self.call_id,
             id=self.id,
             name=self.name,
-            arguments=arguments,
-            metadata=self.metadata,
-            raw_arguments=None if error is None else text,
+            arguments=deepcopy(arguments),
+            metadata=deepcopy(self.metadata),
+            raw_arguments=None if error is None else self.text(),
             parse_error=error,
         )
-        if self.closed:
-            self.finished = call
-        return call
+
+    def arguments(self, complete: bool) -> tuple[Dict, str | None]:
+        if self.cut or not complete:
+            return {}, CUT
+        if not self.name:
+            return {}, NAMELESS
+        if not self.closed:
+            return _arguments(self.text(), self.given)
+        if self.parsed is None:
+            self.parsed = _arguments(self.text(), self.given)
+        return self.parsed
 
     def item(self, complete: bool) -> ChatResponseContentItem:
         call = self.call(complete or self.closed)
@@ -203,7 +220,7 @@ def _arguments(text: str, given: Dict | None) -> tuple[Dict, str | None]:
         return given or {}, None
     try:
         parsed = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         return {}, f"the arguments are not valid JSON: {error}"
     if not isinstance(parsed, dict):
         return {}, f"the arguments are not a JSON object but `{type(parsed).__name__}`"
@@ -221,9 +238,9 @@ class _Opaque(_Block):
         """The block with its input filled in; input that does not parse stays text."""
         text = self.text()
         if not text or self.input_key is None:
-            return dict(self.block)
+            return deepcopy(self.block)
         arguments, error = _arguments(text, None)
-        return {**self.block, self.input_key: text if error else arguments}
+        return {**deepcopy(self.block), self.input_key: text if error else arguments}
 
     def item(self, complete: bool) -> ChatResponseContentItem:
         return ChatResponseGenericContentItem(
@@ -231,7 +248,7 @@ class _Opaque(_Block):
             role=ROLE,
             block_type=self.block_type,
             block=self.whole(),
-            metadata=self.metadata,
+            metadata=deepcopy(self.metadata),
         )
 
     def news(self) -> ChatResponseContentItemDelta:
@@ -242,6 +259,27 @@ class _Opaque(_Block):
         return self.news() if self.pieces else None
 
 
+def _grown(told: Dict, more: Dict, levels: int = 2) -> Dict:
+    """Both, in a new dict, so that a reader in another thread sees one or the other.
+
+    Only lists grow where they are: long ones would be copied with every piece. Each has but one
+    place, and its readers copy what it holds.
+    """
+    grown = dict(told)
+    for key, value in more.items():
+        known = grown.get(key)
+        if isinstance(value, list) and isinstance(known, list):
+            known += value  # pyright: ignore[reportUnknownVariableType]
+        elif isinstance(value, list):
+            grown[key] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(value, dict) and levels > 1:
+            known = cast("Dict", known) if isinstance(known, dict) else {}
+            grown[key] = _grown(known, cast("Dict", value), levels - 1)
+        else:
+            grown[key] = value
+    return grown
+
+
 _B = TypeVar("_B", bound=_Block)
 
 
@@ -250,29 +288,36 @@ class _Choice:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.blocks: dict[int, _Block] = {}
-        self.strays: dict[tuple[int, type[_Block]], _Block] = {}
+        self.blocks: list[_Block] = []
+        self.latest: dict[int, _Block] = {}
+        self.kinds: dict[tuple[int, type[_Block]], _Block] = {}
         self.finish: d.Finish | None = None
+        self.metadata: Dict = {}
         self.output_called = False
 
     def block(self, index: int, kind: type[_B]) -> _B:
-        """The block at ``index``, begun if need be.
+        """The block of this kind at ``index``, begun if need be.
 
-        Where a block of another kind stands there already, the peer has mixed up its indexes:
-        the piece goes to a block of its own, so that nothing is lost.
+        Where a peer mixes up its indexes, each kind of block at an index is a block of its own:
+        nothing is lost.
         """
-        block = self.blocks.get(index)
+        block = self.latest.get(index)
         if type(block) is kind:
             return block
-        if block is None:
-            block = self.blocks[index] = kind(index)
-            return block
-        stray = self.strays.setdefault((index, kind), kind(index))
-        assert isinstance(stray, kind)
-        return stray
+        other = self.kinds.get((index, kind))
+        if other is None:
+            return self.begin(index, kind)
+        self.latest[index] = other
+        return cast("_B", other)
+
+    def begin(self, index: int, kind: type[_B]) -> _B:
+        """A new block, also where one of its kind stands."""
+        block = self.latest[index] = self.kinds[index, kind] = kind(index)
+        self.blocks.append(block)
+        return block
 
     def in_order(self) -> list[_Block]:
-        return sorted([*self.blocks.values(), *self.strays.values()], key=lambda b: b.index)
+        return sorted(self.blocks, key=lambda block: block.index)
 
     def reason(self) -> FinishReason | None:
         if self.finish is None:
@@ -280,7 +325,7 @@ class _Choice:
         reason = FinishReason(self.finish.reason)
         # The call was only the carrier of the structured output: the model is done.
         if self.output_called and reason == FinishReason.TOOL_CALLS:
-            calls = any(isinstance(block, _ToolCall) for block in self.blocks.values())
+            calls = any(isinstance(block, _ToolCall) for block in self.blocks)
             return reason if calls else FinishReason.STOP
         return reason
 
@@ -311,6 +356,7 @@ class Accumulator:
             d.BlockEnd: self._on_end,
             d.UsageUpdate: self._on_usage,
             d.Finish: self._on_finish,
+            d.ChoiceInfo: self._on_choice_info,
             d.StreamInfo: self._on_info,
             d.Ping: self._on_ping,
         }
@@ -374,7 +420,7 @@ class Accumulator:
         metadata = AIModelCallResponseMetaData(
             streaming=streaming,
             duration_seconds=duration,
-            provider_metadata={"id": self._id, **self._info},
+            provider_metadata={"id": self._id, **deepcopy(self._info)},
         )
         return ChatResponse(
             model=self._facts.model,
@@ -400,7 +446,11 @@ class Accumulator:
             cache_read_tokens=told.cache_read_tokens,
             cache_write_tokens=told.cache_write_tokens,
             cache_write_1h_tokens=told.cache_write_1h_tokens,
-            hosted_tool_usage=HostedToolUsage(request_counts=dict(hosted)) if hosted else None,
+            hosted_tool_usage=HostedToolUsage(
+                request_counts=dict(hosted), billing_counts=dict(hosted)
+            )
+            if hosted
+            else None,
             native=deepcopy(told.native),
         )
 
@@ -409,7 +459,7 @@ class Accumulator:
         return charge(usage) if charge is not None and usage is not None else None
 
     def _sorted_choices(self) -> list[_Choice]:
-        return sorted(list(self._choices.values()), key=lambda choice: choice.index)
+        return sorted(self._choices.values(), key=lambda choice: choice.index)
 
     def _whole(self, choice: _Choice, complete: bool) -> ChatResponseChoice:
         finish = choice.finish
@@ -423,7 +473,7 @@ class Accumulator:
             native_finish_reason=finish.native if finish else None,
             stop_sequence=finish.stop_sequence if finish else None,
             contents=contents,
-            metadata=dict(finish.metadata) if finish and finish.metadata else {},
+            metadata=deepcopy({**choice.metadata, **((finish and finish.metadata) or {})}),
         )
 
     def _structure(
@@ -432,13 +482,14 @@ class Accumulator:
         blocks: list[_Block],
         contents: list[ChatResponseContentItem],
     ) -> None:
-        """Turn the last block of text into structured output, unless calls come first."""
+        """Turn its carrier, else the last text, into structured output; calls come first."""
         output = self._facts.output
         if output is None or choice.reason() == FinishReason.TOOL_CALLS:
             return
+        kind = _Carrier if choice.output_called else _Text
         for i in reversed(range(len(blocks))):
             block = blocks[i]
-            if type(block) is _Text:
+            if type(block) is kind:
                 contents[i] = block.structured(output)
                 return
 
@@ -483,7 +534,7 @@ class Accumulator:
 
     def _on_signature(self, delta: d.SignatureDelta) -> ChatResponseContentItemDelta:
         choice = self._choice(delta.choice)
-        block = choice.blocks.get(delta.index) or choice.block(delta.index, _Reasoning)
+        block = choice.latest.get(delta.index) or choice.block(delta.index, _Reasoning)
         if isinstance(block, _Reasoning):
             block.signature = delta.text
         else:
@@ -506,13 +557,15 @@ class Accumulator:
         if not delta.text:
             return None
         choice = self._choice(delta.choice)
-        block = choice.blocks.get(delta.index) or choice.block(delta.index, _ToolCall)
+        block = choice.latest.get(delta.index)
+        if not isinstance(block, _ToolCall | _Carrier | _Opaque):
+            block = choice.block(delta.index, _ToolCall)
         block.pieces.append(delta.text)
         if isinstance(block, _ToolCall):
             return ChatResponseToolCallContentItemDelta(
                 index=delta.index, arguments_delta=delta.text, role=ROLE
             )
-        if isinstance(block, _Text):  # the structured output's carrier
+        if isinstance(block, _Carrier):
             return ChatResponseTextContentItemDelta(
                 index=delta.index, text_delta=delta.text, role=ROLE
             )
@@ -528,17 +581,24 @@ class Accumulator:
         choice = self._choice(delta.choice)
         if delta.name == self._facts.output_tool:
             choice.output_called = True
-            carrier = choice.block(delta.index, _Text)
+            carrier = choice.block(delta.index, _Carrier)
             carrier.metadata = {"tool_call": {"call_id": delta.call_id, "name": delta.name}}
             if delta.arguments:
                 carrier.pieces.append(msgspec.json.encode(delta.arguments).decode())
             return None
         block = choice.block(delta.index, _ToolCall)
+        if block.name and (block.closed or block.call_id != delta.call_id):
+            block = choice.begin(delta.index, _ToolCall)
         block.name, block.call_id, block.id = delta.name, delta.call_id, delta.id
         block.given = delta.arguments
-        block.metadata = dict(delta.metadata or {})
+        if delta.arguments is not None:
+            block.pieces = []  # only pieces that follow count instead
+        block.metadata = deepcopy(delta.metadata or {})
         started = ChatResponseToolCall(
-            call_id=delta.call_id, id=delta.id, name=delta.name, metadata=block.metadata
+            call_id=delta.call_id,
+            id=delta.id,
+            name=delta.name,
+            metadata=deepcopy(block.metadata),
         )
         return ChatResponseToolCallContentItemDelta(
             index=delta.index, role=ROLE, tool_call=started, metadata={"tool_use_start": True}
@@ -558,19 +618,19 @@ class Accumulator:
     def _on_annotation(self, delta: d.AnnotationDelta) -> ChatResponseContentItemDelta:
         block = self._choice(delta.choice).block(delta.index, _Text)
         block.annotations.append(delta.annotation)
-        part = ChatMessageContentPart(type="output_text", annotations=[delta.annotation])
+        part = ChatMessageContentPart(type="output_text", annotations=[deepcopy(delta.annotation)])
         return ChatResponseTextContentItemDelta(
             index=delta.index, text_delta="", role=ROLE, message_contents=[part]
         )
 
     def _on_block_info(self, delta: d.BlockInfo) -> None:
-        block = self._choice(delta.choice).blocks.get(delta.index)
+        block = self._choice(delta.choice).latest.get(delta.index)
         if block is not None:
             block.id = delta.id or block.id
             block.metadata = {**block.metadata, **(delta.metadata or {})}
 
     def _on_end(self, delta: d.BlockEnd) -> ChatResponseContentItemDelta | None:
-        block = self._choice(delta.choice).blocks.get(delta.index)
+        block = self._choice(delta.choice).latest.get(delta.index)
         if block is None or block.closed:
             return None
         block.closed = True
@@ -580,7 +640,17 @@ class Accumulator:
         self._usage = delta.usage
 
     def _on_finish(self, delta: d.Finish) -> None:
-        self._choice(delta.choice).finish = delta
+        choice = self._choice(delta.choice)
+        choice.finish = delta
+        last = choice.blocks[-1] if choice.blocks else None
+        # A call without arguments is complete, or it was cut before the first of them.
+        if isinstance(last, _ToolCall) and last.is_empty():
+            last.cut = delta.reason in CUT_SHORT
+
+    def _on_choice_info(self, delta: d.ChoiceInfo) -> None:
+        choice, news = self._choice(delta.choice), delta.metadata
+        told = choice.metadata
+        choice.metadata = {**told, **news} if delta.replace else _grown(told, news)
 
     def _on_info(self, delta: d.StreamInfo) -> None:
         self._id = delta.id or self._id

@@ -16,6 +16,7 @@ __all__ = [
     "BlockEnd",
     "BlockInfo",
     "BlockStart",
+    "ChoiceInfo",
     "Delta",
     "Finish",
     "OpaqueStart",
@@ -175,6 +176,17 @@ class Finish(msgspec.Struct, frozen=True, gc=False):
     choice: int = 0
 
 
+class ChoiceInfo(msgspec.Struct, frozen=True, gc=False):
+    """More facts about a choice: objects are merged, lists appended, other values replaced.
+
+    With ``replace``, each value replaces the one of its key.
+    """
+
+    metadata: Dict
+    choice: int = 0
+    replace: bool = False
+
+
 class StreamInfo(msgspec.Struct, frozen=True, gc=False):
     """Facts about the whole answer; ``None`` leaves what is known."""
 
@@ -204,6 +216,7 @@ Delta = (
     | BlockEnd
     | UsageUpdate
     | Finish
+    | ChoiceInfo
     | StreamInfo
     | Ping
 )

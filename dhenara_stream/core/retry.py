@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -15,6 +15,8 @@ __all__ = ["MAX_RETRY_AFTER", "RetryPolicy", "retry_after_seconds", "should_retr
 
 # A provider that asks for more than this is believed, and the wait is the caller's to decide.
 MAX_RETRY_AFTER = 60.0
+# Far above any delay, and a float can still hold it.
+_MOST_DOUBLINGS = 64
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +38,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= MAX_RETRY_AFTER else None
-        bound = min(self.delay * 2.0 ** (attempt - 1), self.max_delay)
+        doubled = self.delay * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+        bound = min(doubled, self.max_delay)
         return random.uniform(0, bound)  # noqa: S311  (no secret depends on it)
 
 
@@ -53,9 +56,12 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     if seconds is not None or value is None:
         return seconds
     try:
-        return max((parsedate_to_datetime(value) - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):  # no date, or one without a time zone
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
         return None
+    # A date without a time zone is GMT, as all dates in HTTP.
+    date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return max((date - now).total_seconds(), 0.0)
 
 
 def _number(value: str | None) -> float | None:

@@ -56,8 +56,8 @@ from .genai import (
     PromptMessageRoleEnum,
     PromptText,
     ReasoningEffort,
-    StreamItem,
     StreamingChatResponse,
+    StreamItem,
     StructuredOutputConfig,
     SyncStream,
     SystemInstruction,
@@ -88,12 +88,12 @@ from .shared import (
     GenericFile,
     GenericFileContent,
     ProcessedFile,
+    Secret,
     SSEErrorCode,
     SSEErrorData,
     SSEErrorResponse,
     SSEEventType,
     SSEResponse,
-    Secret,
     StoredFile,
 )
 

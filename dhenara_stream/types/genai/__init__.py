@@ -72,8 +72,8 @@ from .dhenara.response import (
     ExternalApiCallStatus,
     ExternalApiCallStatusEnum,
     FinishReason,
-    StreamItem,
     StreamingChatResponse,
+    StreamItem,
     SyncStream,
 )
 

@@ -78,7 +78,7 @@ def _union(value: Any, members: tuple[Any, ...], path: str) -> Any:
 
 
 def _name(hint: Any) -> str:
-    return getattr(hint, "__name__", None) or str(hint)
+    return str(getattr(hint, "__name__", hint))
 
 
 def _sequence(value: Any, item: Any, path: str) -> list[Any]:

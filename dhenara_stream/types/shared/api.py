@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -98,8 +99,18 @@ class SSEResponse(BaseModel, Generic[T], kw_only=True):
             lines.append(f"id: {self.id}")
         if self.retry is not None:
             lines.append(f"retry: {self.retry}")
-        lines += [f"data: {line}" for line in _LINE_END.split(_payload_text(self.data))]
+        if isinstance(self.data, str):
+            lines += [f"data: {line}" for line in _LINE_END.split(self.data)]
+        else:
+            lines.append(f"data: {self._json()}")
         return "\n".join(lines) + "\n\n"
+
+    def _json(self) -> str:
+        _, restored = self._restored.get(self.event, (None, None))
+        if type(self.data) is restored:
+            with suppress(TypeError):  # something that is not JSON
+                return msgspec.json.encode(self.data).decode()
+        return msgspec.json.encode(dump(self.data)).decode()
 
     @classmethod
     def parse_sse(cls, text: str, data_type: Any = None) -> SSEResponse[Any]:
@@ -111,7 +122,7 @@ class SSEResponse(BaseModel, Generic[T], kw_only=True):
         """
         try:
             return _parse(_fields(text), data_type)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             return SSEErrorResponse.decode_error(str(error))
 
 
@@ -136,10 +147,6 @@ SSEResponse._restored[SSEEventType.ERROR] = (SSEErrorResponse, SSEErrorData)  # 
 # Only these end a line in an event stream; str.splitlines() knows too many more.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NO_ID = re.compile(r"[\r\n\0]")
-
-
-def _payload_text(data: object) -> str:
-    return data if isinstance(data, str) else msgspec.json.encode(dump(data)).decode()
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -190,5 +197,5 @@ def _payload(text: str, payload: Any) -> Any:
         return msgspec.json.decode(text, type=payload)
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (ValueError, msgspec.MsgspecError):
         return text

@@ -129,7 +129,7 @@ class BaseModel(msgspec.Struct, kw_only=True):
         """
         try:
             obj = msgspec.json.decode(data)
-        except msgspec.DecodeError as error:
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise ConfigError(f"{cls.__name__}: not JSON: {error}") from None
         return cls.model_validate(obj)
 
@@ -155,6 +155,8 @@ def _dump_struct(struct: msgspec.Struct, exclude_none: bool, as_json: bool) -> d
 
 
 def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if hasattr(value, "model_dump") and not isinstance(value, type):  # pydantic's too
         return value.model_dump(mode="json" if as_json else "python", exclude_none=exclude_none)
     if isinstance(value, Secret):
@@ -163,9 +165,10 @@ def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
         return {k: _dump(v, exclude_none, as_json) for k, v in value.items()}
     if is_sequence(value):
         return [_dump(v, exclude_none, as_json) for v in value]
-    if as_json and value is not None and not isinstance(value, str | int | float):
-        return msgspec.to_builtins(value, enc_hook=str)
-    return str(value) if as_json and isinstance(value, enum.Enum) else value
+    return msgspec.to_builtins(value, enc_hook=str) if as_json else value
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _camel(name: str) -> str:
@@ -186,7 +189,9 @@ def _aliases(cls: type[msgspec.Struct]) -> dict[str, str]:
 class _InputMeta(msgspec.StructMeta):
     """Turns a wrong call into a ConfigError that names the field; accepts camelCase."""
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        ...  # by this method, checkers would take any arguments
+    else:
 
         @discreet
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  (a metaclass)
@@ -241,7 +246,9 @@ class InputModel(BaseModel, metaclass=_InputMeta, kw_only=True):
             ConfigError: Naming the field.
         """
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        ...  # by this method, checkers would take any attribute
+    else:
 
         @discreet
         def __setattr__(self, name: str, value: Any) -> None:

@@ -89,8 +89,8 @@ class ChatModelCostData(InputModel, kw_only=True):
     def _token_lines(self, usage: ChatResponseUsage) -> list[tuple[str, int, float]]:
         read = usage.cache_read_tokens or 0
         write_1h = usage.cache_write_1h_tokens or 0
-        write = (usage.cache_write_tokens or 0) - write_1h
-        fresh = (usage.prompt_tokens or 0) - read - write - write_1h
+        write = max((usage.cache_write_tokens or 0) - write_1h, 0)
+        fresh = max((usage.prompt_tokens or 0) - read - write - write_1h, 0)
         in_price = self.input_token_cost_per_million
         write_price = _price(self.cache_write_token_cost_per_million, in_price)
         lines = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -80,6 +81,11 @@ class ChatModelSettings(InputModel, kw_only=True):
             raise ConfigError(
                 "ChatModelSettings: give max_context_window_tokens or max_input_tokens"
             )
+        if given < 1:
+            raise ConfigError(
+                "ChatModelSettings.max_context_window_tokens: leaves no room for input beside "
+                f"max_output_tokens ({self.max_output_tokens})"
+            )
         msgspec.structs.force_setattr(self, "max_context_window_tokens", window)
         msgspec.structs.force_setattr(self, "max_input_tokens", given)
 
@@ -103,6 +109,16 @@ class BaseAIModel(InputModel, kw_only=True):
     def check(self) -> None:
         if not self.display_name:
             msgspec.structs.force_setattr(self, "display_name", self.model_name)
+
+    @classmethod
+    def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
+        # Which kind of model a dict is, its fields say.
+        if cls is not BaseAIModel:
+            return super()._from_mapping(obj)
+        own = obj.keys() & {"foundation_model", "foundationModel"}
+        kind: Any = AIModel if own else FoundationModel
+        model: Self = kind.model_validate(obj)
+        return model
 
     @property
     def is_foundation_model(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from itertools import islice
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
-from dhenara_stream.types.shared.base import BaseEnum, InputModel
+from dhenara_stream.types.shared.base import BaseEnum, InputModel, dump
 from dhenara_stream.types.shared.file import GenericFile
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 Dict = dict[str, Any]
+Words = Annotated[int, msgspec.Meta(ge=1)]
 
 # How long a provider may keep what it has read up to here, for a cheaper next call.
 CacheControl = Literal["5m", "1h"]
@@ -50,10 +53,15 @@ class ContentType(BaseEnum):
 
 
 def limit_words(text: str, max_words: int | None) -> str:
-    """``text`` up to its ``max_words``-th word; all of it for ``None``."""
-    if max_words is None or len(text.split()) <= max_words:
+    """``text`` up to its ``max_words``-th word, line ends and all; all of it for ``None``."""
+    if max_words is None:
         return text
-    return " ".join(text.split()[:max_words])
+    words = islice(_WORD.finditer(text), max_words, max_words + 1)
+    too_many = next(words, None)
+    return text if too_many is None else text[: too_many.start()].rstrip()
+
+
+_WORD = re.compile(r"\S+")
 
 
 class Content(InputModel, kw_only=True):
@@ -89,8 +97,20 @@ class Content(InputModel, kw_only=True):
         return text
 
 
-def _json(data: Dict) -> str:
-    return msgspec.json.encode(data).decode()
+def _json(data: Any) -> str:
+    return as_json_text(data, "Content")
+
+
+def as_json_text(data: Any, path: str) -> str:
+    """``data`` as JSON text; what JSON has not as its ``str``.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    try:
+        return msgspec.json.encode(dump(data)).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be written as JSON: {error}") from error
 
 
 class TextTemplateVariableProps(InputModel, kw_only=True):
@@ -119,18 +139,26 @@ class TextTemplate(InputModel, kw_only=True):
     def render(self, values: Dict) -> str:
         """The text with ``values``, else the defaults, in place; others stay as they are.
 
+        What a value says is not rendered again.
+
         Raises:
             ConfigError: If a value is not allowed.
         """
-        text = self.text
-        for name, props in self.variables.items():
-            value = values.get(name, props.default if props else None)
+
+        def value_of(variable: re.Match[str]) -> str:
+            name = variable[1]
+            props = self.variables.get(name) or TextTemplateVariableProps()
+            value = values.get(name, props.default)
             if value is None:
-                continue
-            if props and props.allowed is not None and value not in props.allowed:
+                return variable[0]
+            if props.allowed is not None and value not in props.allowed:
                 raise ConfigError(f"prompt variable {name!r}: {value!r} is not in {props.allowed}")
-            text = text.replace(f"$var{{{name}}}", str(value))
-        return text
+            return str(value)
+
+        return _VARIABLE.sub(value_of, self.text)
+
+
+_VARIABLE = re.compile(r"\$var\{([^{}]*)\}")
 
 
 class PromptText(InputModel, kw_only=True):
@@ -147,14 +175,14 @@ class PromptText(InputModel, kw_only=True):
         """The text, with ``values`` for the template's variables."""
         if self.template is not None:
             return self.template.render(values)
-        return self.content.get_content() if self.content is not None else ""
+        return (self.content or Content()).get_content()
 
 
 class PromptConfig(InputModel, kw_only=True):
     """Limits, in words, on the text and on each file."""
 
-    max_words_text: int | None = None
-    max_words_file: int | None = None
+    max_words_text: Words | None = None
+    max_words_file: Words | None = None
 
 
 def _rendered(text: str | PromptText, values: Dict) -> str:
@@ -236,10 +264,14 @@ class ToolCallResult(InputModel, kw_only=True):
     is_error: bool = False
 
     def as_text(self) -> str:
-        """The output as text: a string as it is, anything else as JSON."""
+        """The output as text: a string as it is, anything else as JSON.
+
+        Raises:
+            ConfigError: If it cannot be written as JSON.
+        """
         if isinstance(self.output, str):
             return self.output
-        return msgspec.json.encode(self.output, enc_hook=str).decode()
+        return as_json_text(self.output, "ToolCallResult.output")
 
     def as_json(self) -> Any:
         """The output as a JSON object or list; another value as ``{"result": value}``."""

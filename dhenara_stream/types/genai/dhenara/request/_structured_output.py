@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -30,6 +32,9 @@ class StructuredOutputConfig(InputModel, kw_only=True):
     output_schema: dict[str, Any]
     model_class_reference: type | None = None
     allow_post_process_on_error: bool = False
+
+    def check(self) -> None:
+        msgspec.structs.force_setattr(self, "output_schema", deepcopy(self.output_schema))
 
     @classmethod
     def from_model(cls, model: type) -> StructuredOutputConfig:
@@ -65,16 +70,16 @@ class StructuredOutputConfig(InputModel, kw_only=True):
         """``(data, error, post_processed)`` of an answer's text.
 
         The text is JSON, perhaps in a code fence; with ``allow_post_process_on_error`` the
-        last JSON object in the text will do.
+        last JSON object in the text that fits will do.
         """
         data, error = self._load(text)
         if error is None:
             return data, None, False
-        if self.allow_post_process_on_error:
-            for candidate in _objects_in(text):
-                found, why = self._load(candidate)
-                if why is None:
-                    return found, None, True
+        candidates = list(_objects_in(text)) if self.allow_post_process_on_error else []
+        for candidate in reversed(candidates):
+            found, why = self._load(candidate)
+            if why is None:
+                return found, None, True
         return None, error, False
 
     def _load(self, text: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -83,11 +88,14 @@ class StructuredOutputConfig(InputModel, kw_only=True):
             data = msgspec.json.decode(fenced.group(1) if fenced else text)
             if isinstance(data, str):  # an object inside a JSON string
                 data = msgspec.json.decode(data)
-            if not isinstance(data, dict):
-                return None, f"expected a JSON object, got {type(data).__name__}"
-            self.instance(data)  # pyright: ignore[reportUnknownArgumentType]
-        except ValueError as error:  # msgspec's and pydantic's errors are ValueErrors
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             return None, str(error)
+        if not isinstance(data, dict):
+            return None, f"expected a JSON object, got {type(data).__name__}"
+        try:
+            self.instance(data)  # pyright: ignore[reportUnknownArgumentType]
+        except Exception as error:  # noqa: BLE001  (the class is the caller's: it may raise anything)
+            return None, str(error) or type(error).__name__
         return data, None  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -96,31 +104,55 @@ def _is_pydantic(model: Any) -> bool:
 
 
 def _schema_of(model: Any) -> dict[str, Any]:
-    if _is_pydantic(model):
-        schema: dict[str, Any] = model.model_json_schema()
-        return schema
-    try:
-        (schema,), components = msgspec.json.schema_components(
-            [model], ref_template=_REF + "{name}"
-        )
-    except TypeError as error:
-        raise ConfigError(
-            f"structured_output: no JSON schema can be made of {model!r}: {error}; give a msgspec "
-            "Struct, a dataclass, a TypedDict, a pydantic model or a StructuredOutputConfig"
-        ) from None
+    schema, definitions = _pydantic_schema(model) if _is_pydantic(model) else _schema(model)
     name = str(schema.get("$ref", "")).removeprefix(_REF)
-    root: dict[str, Any] = components.get(name, schema)
+    root: dict[str, Any] = definitions.get(name, schema)
     if root.get("type") != "object":
         raise ConfigError(f"structured_output: {model!r} is not a JSON object")
-    others = {key: value for key, value in components.items() if key != name}
+    others = {key: value for key, value in definitions.items() if key != name}
     # A class that refers to itself keeps its own definition beside the root.
-    if f"'{_REF}{name}'" in str(components):
+    if f"'{_REF}{name}'" in str(definitions):
         others[name] = deepcopy(root)
     return root | ({"$defs": others} if others else {})
 
 
-def _objects_in(text: str) -> list[str]:
-    # Candidates from the last opening brace to the first; each up to the last closing brace.
-    end = text.rfind("}") + 1
-    starts = [match.start() for match in re.finditer(r"\{", text[:end])]
-    return [text[start:end] for start in starts]
+def _pydantic_schema(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    schema: dict[str, Any] = model.model_json_schema()
+    return schema, schema.pop("$defs", {})
+
+
+def _schema(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        (schema,), definitions = msgspec.json.schema_components(
+            [model], ref_template=_REF + "{name}"
+        )
+    except TypeError as error:
+        raise ConfigError(
+            f"structured_output: no JSON schema can be made of {model!r}: {why(error)}; give a "
+            "msgspec Struct, a dataclass, a TypedDict, a pydantic model or a StructuredOutputConfig"
+        ) from None
+    return schema, definitions
+
+
+def why(error: TypeError) -> str:
+    """What msgspec says, without its advice on its own settings."""
+    return str(error).splitlines()[-1]
+
+
+def _objects_in(text: str) -> Iterator[str]:
+    """The JSON objects in ``text``, but not those inside of others."""
+    start, failed = text.find("{"), 0
+    while start >= 0 and failed < _MOST_FAILURES:
+        try:
+            _, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+            failed += 1
+        else:
+            yield text[start:end]
+        start = text.find("{", end)
+
+
+_DECODER = json.JSONDecoder()
+# Braces that begin no object: text with more of them is no answer, only slow to search.
+_MOST_FAILURES = 2000

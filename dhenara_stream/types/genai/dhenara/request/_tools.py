@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import types
-import typing
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -15,6 +15,7 @@ from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.shared.base import InputModel
 
 from ._prompt import CacheControl
+from ._structured_output import StructuredOutputConfig, why
 
 __all__ = [
     "FunctionDefinition",
@@ -48,7 +49,7 @@ class FunctionParameter(InputModel, kw_only=True):
     def to_schema(self) -> Dict:
         """The parameter as JSON schema, enum values kept."""
         if self.json_schema is not None:
-            return dict(self.json_schema)
+            return deepcopy(self.json_schema)
         known: Dict = {
             "type": self.type,
             "format": self.format,
@@ -79,7 +80,7 @@ class FunctionParameters(InputModel, kw_only=True):
     def to_schema(self) -> Dict:
         """The parameters as the JSON schema of an object."""
         if self.json_schema is not None:
-            return dict(self.json_schema)
+            return deepcopy(self.json_schema)
         named = self.required or []
         required = [n for n, p in self.properties.items() if p.required or n in named]
         properties = {name: p.to_schema() for name, p in self.properties.items()}
@@ -119,11 +120,12 @@ class ToolDefinition(InputModel, kw_only=True):
         ``:param name:`` or an ``Args:`` section, one without a default is required.
 
         Raises:
-            ConfigError: If it has no usable name (give a lambda one) or a parameter's type has
-                no JSON schema.
+            ConfigError: If it has no usable name (give a lambda one), its signature cannot be
+                read, or a parameter's type has no JSON schema.
         """
-        name = getattr(function, "__name__", type(function).__name__)
-        doc = inspect.getdoc(function) or ""
+        named: Any = getattr(function, "func", function)  # of a functools.partial
+        name = getattr(named, "__name__", type(named).__name__)
+        doc = inspect.getdoc(named) or ""
         schema = _signature_schema(function, _parameter_docs(doc))
         definition = FunctionDefinition(
             name=name,
@@ -139,12 +141,9 @@ class ToolDefinition(InputModel, kw_only=True):
         Raises:
             ConfigError: If no JSON schema can be made of it.
         """
-        from ._structured_output import StructuredOutputConfig
-
         model: Any = struct
         schema = StructuredOutputConfig.from_model(model).get_schema()
-        description = inspect.getdoc(struct)
-        return cls.from_schema(name or model.__name__, schema, description)
+        return cls.from_schema(name or model.__name__, schema, _own_doc(model))
 
     @classmethod
     def from_schema(cls, name: str, schema: Dict, description: str | None = None) -> ToolDefinition:
@@ -160,28 +159,43 @@ class ToolDefinition(InputModel, kw_only=True):
         return cls(function=function)
 
 
+def _own_doc(cls: type) -> str | None:
+    # Not what it inherits, nor the signature that a dataclass without one gets.
+    doc = vars(cls).get("__doc__")
+    return inspect.cleandoc(doc) if doc and not doc.startswith(f"{cls.__name__}(") else None
+
+
 def _parameters(schema: Dict) -> FunctionParameters:
-    properties = {
-        name: FunctionParameter(
-            type=str(prop.get("type", "string" if "enum" in prop else "object")),
-            description=prop.get("description"),
-            allowed_values=prop.get("enum"),
-            json_schema=prop,
-        )
-        for name, prop in schema.get("properties", {}).items()
-    }
-    required = list(schema.get("required", []))
-    return FunctionParameters(properties=properties, required=required, json_schema=schema)
+    properties: Dict = schema.get("properties", {})
+    return FunctionParameters(
+        properties={name: _parameter(prop) for name, prop in properties.items()},
+        required=list(schema.get("required", [])),
+        json_schema=schema,
+    )
+
+
+def _parameter(prop: Any) -> FunctionParameter:
+    # True and False are schemas, too: of anything and of nothing.
+    schema: Dict = prop
+    if isinstance(prop, bool):
+        schema = {} if prop else {"not": {}}
+    return FunctionParameter(
+        type=str(schema.get("type", "string" if "enum" in schema else "object")),
+        description=schema.get("description"),
+        allowed_values=schema.get("enum"),
+        json_schema=schema,
+    )
 
 
 def _signature_schema(function: Callable[..., Any], docs: dict[str, str]) -> Dict:
-    hints = typing.get_type_hints(function, include_extras=True)
     parameters = {
         name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in _signature(function).parameters.items()
         if parameter.kind not in _VARIADIC and name not in ("self", "cls")
     }
-    wanted = [_without_none(hints.get(name, str)) for name in parameters]
+    wanted = [
+        str if p.annotation is p.empty else _without_none(p.annotation) for p in parameters.values()
+    ]
     schemas, definitions = _schemas(function, wanted)
     properties = dict(zip(parameters, schemas, strict=True))
     for name in properties.keys() & docs.keys():
@@ -192,6 +206,13 @@ def _signature_schema(function: Callable[..., Any], docs: dict[str, str]) -> Dic
     return schema | ({"$defs": definitions} if definitions else {})
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function, eval_str=True)
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigError(f"tool {function!r}: its signature cannot be read: {error}") from error
+
+
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -200,7 +221,7 @@ def _schemas(function: Callable[..., Any], hints: list[Any]) -> tuple[list[Dict]
         schemas, definitions = msgspec.json.schema_components(hints, ref_template="#/$defs/{name}")
     except TypeError as error:
         raise ConfigError(
-            f"tool {function!r}: a parameter's type has no JSON schema: {error}"
+            f"tool {function!r}: a parameter's type has no JSON schema: {why(error)}"
         ) from None
     return list(schemas), definitions
 
@@ -214,13 +235,16 @@ def _without_none(hint: Any) -> Any:
 
 _SPHINX = re.compile(r"^\s*:param (?:[^:]+ )?(\w+):\s*(.+?)(?=\n\s*:|\n\s*\n|\Z)", re.M | re.S)
 _ARGS = re.compile(r"^(?:Args|Arguments|Parameters):\n((?:[ \t]+.*(?:\n|\Z)|\n)+)", re.M)
-_ARG = re.compile(r"^[ \t]+(\w+)(?: \([^)]*\))?:\s*(.+)$", re.M)
+# The lines of a description stand deeper than its name.
+_ARG = re.compile(r"^([ \t]+)(\w+)(?: \([^)]*\))?:[ \t]*(.*(?:\n\1[ \t]+\S.*)*)", re.M)
 
 
 def _parameter_docs(doc: str) -> dict[str, str]:
-    found = {name: " ".join(text.split()) for name, text in _SPHINX.findall(doc)}
+    found = dict(_SPHINX.findall(doc))
     section = _ARGS.search(doc)
-    return found | (dict(_ARG.findall(section.group(1))) if section else {})
+    if section:
+        found |= {name: text for _, name, text in _ARG.findall(section.group(1))}
+    return {name: " ".join(text.split()) for name, text in found.items()}
 
 
 class ToolChoice(InputModel, kw_only=True):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+import msgspec
 
 from dhenara_stream.types.shared.api import SSEErrorResponse
 from dhenara_stream.types.shared.base import BaseModel
@@ -56,6 +59,11 @@ class AIModelCallResponse(BaseModel, kw_only=True):
         streams = {"async_stream_generator", "sync_stream_generator"}
         exclude = set(options.pop("exclude", None) or ()) | streams
         return super().model_dump(exclude=exclude, **options)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AIModelCallResponse:
+        # A stream cannot be copied: both have it.
+        status, answer = deepcopy((self.status, self.chat_response), memo)
+        return msgspec.structs.replace(self, status=status, chat_response=answer)
 
     def preview_dict(self) -> dict[str, Any] | None:
         """A dump without the content, for logs; ``None`` when empty."""

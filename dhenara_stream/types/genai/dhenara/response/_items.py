@@ -42,7 +42,10 @@ class ChatResponseContentItemType(BaseEnum):
 
 
 class ChatMessageContentPart(BaseModel, kw_only=True):
-    """A part of a block; ``type`` is ``output_text``, ``refusal``, ``thinking`` or ``summary_text``."""
+    """A part of a block.
+
+    ``type`` is ``output_text``, ``refusal``, ``thinking`` or ``summary_text``.
+    """
 
     type: str
     text: str | None = None

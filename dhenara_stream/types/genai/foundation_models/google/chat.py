@@ -2,6 +2,9 @@
 
 Prices are those of prompts up to 200,000 tokens; Gemini 2.5 Pro and the 3 Pro models cost more
 beyond. The 1.5 models have their price for prompts beyond 128,000.
+
+The data says, too, what the Gemini API refuses of a request to each, and the range of its thinking
+budget (https://ai.google.dev/gemini-api/docs/thinking).
 """
 
 from dhenara_stream.types.genai.ai_model import (
@@ -29,6 +32,17 @@ __all__ = [
     "Gemini31ProPreviewCustomTools",
     "Gemini35Flash",
 ]
+
+# What the API answers with "... is not enabled for this model".
+_PENALTIES = ("presencePenalty", "frequencyPenalty")
+_REFUSED_BY_3 = (*_PENALTIES, "candidateCount")
+# Tools of its own beside functions, and tools beside structured output, are for Gemini 3 only.
+_NOT_MIXED = "toolConfig.includeServerSideToolInvocations"
+_ONE_OF = (
+    ("tools", "responseMimeType"),
+    ("tools", "responseSchema"),
+    ("tools", "responseJsonSchema"),
+)
 
 _FROM_LOW = ("low", "medium", "high")
 _FROM_MINIMAL = ("minimal", "low", "medium", "high")
@@ -67,6 +81,7 @@ Gemini3Pro = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=("low", "high"),
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "deprecated": True, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -90,6 +105,7 @@ Gemini35Flash = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_MINIMAL,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -113,6 +129,7 @@ Gemini31ProPreview = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_LOW,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -136,6 +153,7 @@ Gemini31ProPreviewCustomTools = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_LOW,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -159,6 +177,7 @@ Gemini3FlashPreview = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_MINIMAL,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -182,6 +201,7 @@ Gemini31FlashLite = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_MINIMAL,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -205,6 +225,7 @@ Gemini31FlashLitePreview = FoundationModel(
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="effort",
         supported_reasoning_efforts=_FROM_MINIMAL,
+        unsupported_parameters=_REFUSED_BY_3,
     ),
     metadata={"display_order": 10, "deprecated": True, "google_vertex_location": "global"},
     cost_data=ChatModelCostData(
@@ -227,8 +248,10 @@ Gemini25Pro = FoundationModel(
         max_reasoning_tokens=32_768,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=(*_PENALTIES, _NOT_MIXED, "thinkingBudget.0"),
+        exclusive_parameters=_ONE_OF,
     ),
-    metadata={"display_order": 10},
+    metadata={"display_order": 10, "min_reasoning_tokens": 128},
     cost_data=ChatModelCostData(
         input_token_cost_per_million=1.25,
         output_token_cost_per_million=10,
@@ -246,9 +269,11 @@ Gemini25Flash = FoundationModel(
         max_input_tokens=1_048_576,
         max_output_tokens=65_535,
         supports_reasoning=True,
-        max_reasoning_tokens=32_768,
+        max_reasoning_tokens=24_576,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=(*_PENALTIES, _NOT_MIXED),
+        exclusive_parameters=_ONE_OF,
     ),
     metadata={"display_order": 10},
     cost_data=ChatModelCostData(
@@ -271,8 +296,10 @@ Gemini25FlashLite = FoundationModel(
         max_reasoning_tokens=24_576,
         max_output_tokens_reasoning_mode=64_000,
         reasoning_control="token_budget",
+        unsupported_parameters=(*_PENALTIES, _NOT_MIXED),
+        exclusive_parameters=_ONE_OF,
     ),
-    metadata={"display_order": 10},
+    metadata={"display_order": 10, "min_reasoning_tokens": 512},
     cost_data=ChatModelCostData(
         input_token_cost_per_million=0.1,
         output_token_cost_per_million=0.4,
@@ -289,6 +316,8 @@ Gemini20Flash = FoundationModel(
     settings=ChatModelSettings(
         max_input_tokens=1_048_576,
         max_output_tokens=8_192,
+        unsupported_parameters=(_NOT_MIXED,),
+        exclusive_parameters=_ONE_OF,
     ),
     metadata={"display_order": 10, "deprecated": True},
     cost_data=ChatModelCostData(
@@ -306,6 +335,8 @@ Gemini20FlashLite = FoundationModel(
     settings=ChatModelSettings(
         max_input_tokens=1_048_576,
         max_output_tokens=8_192,
+        unsupported_parameters=(_NOT_MIXED,),
+        exclusive_parameters=_ONE_OF,
     ),
     metadata={"display_order": 10, "deprecated": True},
     cost_data=ChatModelCostData(
@@ -322,6 +353,8 @@ Gemini15Pro = FoundationModel(
     settings=ChatModelSettings(
         max_input_tokens=2_097_152,
         max_output_tokens=8_192,
+        unsupported_parameters=(_NOT_MIXED, "googleSearch"),
+        exclusive_parameters=_ONE_OF,
     ),
     metadata={"display_order": 91},
     cost_data=ChatModelCostData(
@@ -338,6 +371,8 @@ Gemini15Flash = FoundationModel(
     settings=ChatModelSettings(
         max_input_tokens=1_048_576,
         max_output_tokens=8_192,
+        unsupported_parameters=(_NOT_MIXED, "googleSearch"),
+        exclusive_parameters=_ONE_OF,
     ),
     metadata={"display_order": 92},
     cost_data=ChatModelCostData(

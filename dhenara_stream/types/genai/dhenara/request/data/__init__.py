@@ -1,5 +1,11 @@
 """dhenara-ai's path to the prompt types."""
 
-from .._prompt import Content, Prompt, PromptMessageRoleEnum, PromptText, SystemInstruction
+from dhenara_stream.types.genai.dhenara.request._prompt import (
+    Content,
+    Prompt,
+    PromptMessageRoleEnum,
+    PromptText,
+    SystemInstruction,
+)
 
 __all__ = ["Content", "Prompt", "PromptMessageRoleEnum", "PromptText", "SystemInstruction"]
