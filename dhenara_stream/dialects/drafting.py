@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import BaseAIModel
+from dhenara_stream.types.genai.dhenara.response import ChatResponseToolCall
+from dhenara_stream.types.shared.file import FilePayload
 from dhenara_stream.types.shared.secret import Secret
 
 from .base import ChatRequest
+from .schema import SchemaRules, strict_schema
 from .values import Dict
 
 __all__ = [
+    "ANSWER_SHARE",
     "HEADER_NAME",
+    "IMAGES",
+    "INVALID_JSON",
+    "MIN_BUDGET",
+    "NO_MESSAGE",
+    "OUTPUT_TOOL_PURPOSE",
+    "PDF",
+    "STRUCTURED_OUTPUT_TOOL",
     "CallIds",
     "Draft",
+    "cache_mark",
+    "call_input",
     "call_token",
+    "check_names",
     "check_number",
+    "file_data",
+    "free_name",
+    "media_type",
     "merged_body",
     "plain_copy",
 ]
+
+STRUCTURED_OUTPUT_TOOL = "structured_output"
+"""The tool whose arguments are the answer, where no tool of the caller's has that name."""
+
+OUTPUT_TOOL_PURPOSE = "Gives the final answer. Call it once, when the answer is known."
+INVALID_JSON = "INVALID_JSON"  # the key that Anthropic's documentation gives for it
+NO_MESSAGE = "The tool failed without a message."
+
+IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+PDF = "application/pdf"
+MIN_BUDGET = 1024  # of tokens to reason with, the least that Anthropic takes
+ANSWER_SHARE = 4  # one part in so many of the limit on output is kept for the answer
+_ALIASES = {"image/jpg": "image/jpeg", "application/x-pdf": PDF}
+_MAX_CACHE_MARKS = 4
+
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+_COMMON_EFFORTS = ("low", "medium", "high")
 
 HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding")
@@ -60,6 +94,112 @@ class Draft:
     def refused(self, what: str) -> None:
         """Tell that something was left out."""
         self.note(what, f"left out, {self.model.model_name} does not take it")
+
+    def leave_out_foreign(self, names: Collection[str], api: str) -> None:
+        """Leave out options that are fields of other APIs."""
+        for name in sorted(self.options.keys() & set(names)):
+            del self.options[name]
+            self.note(f"options[{name!r}]", f"left out, {api} has no such field")
+
+    def drop_unsupported(self, body: Dict) -> None:
+        """Leave out the fields of a body that the model refuses."""
+        for name in self.settings.unsupported_parameters:
+            if body.pop(name, None) is not None:
+                self.refused(name)
+
+    def drop_exclusive(self, body: Dict) -> None:
+        """Leave out all fields but one of each group of which the model takes one."""
+        for group in self.settings.exclusive_parameters:
+            given = [name for name in group if name in body]
+            for name in given[1:]:
+                del body[name]
+                self.note(name, f"left out, the model takes either it or {given[0]}")
+
+    def effort(self, default: str | None = None, *, common: bool = False) -> str | None:
+        """The reasoning effort that is asked for, or the nearest that the model has.
+
+        Args:
+            default: The effort where none is asked for.
+            common: Whether a model whose efforts are not known has the common ones.
+        """
+        wanted = self.config.reasoning_effort or default
+        if wanted is None:
+            return None
+        settings = self.settings
+        known = settings.supported_reasoning_efforts
+        if known is None and (common or settings.reasoning_control == "effort"):
+            known = _COMMON_EFFORTS
+        ranked = [effort for effort in _EFFORTS if effort in (known or ())]
+        if not ranked or not settings.supports_reasoning:
+            self.refused("reasoning_effort")
+            return None
+        below = [effort for effort in ranked if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)]
+        effort = below[-1] if below else ranked[0]
+        if effort != wanted and self.config.reasoning_effort:
+            self.note("reasoning_effort", f"{effort}, the nearest that the model has")
+        return effort
+
+    def budget(self) -> int | None:
+        """The tokens to reason with: as many as asked for, and as the answer leaves."""
+        max_tokens, wanted = self.config.get_max_output_tokens(self.model)
+        most = max_tokens - max_tokens // ANSWER_SHARE
+        if most < MIN_BUDGET:
+            self.note(
+                "reasoning",
+                f"left out, max_output_tokens ({max_tokens}) has no room for {MIN_BUDGET} tokens "
+                "of thinking and the answer",
+            )
+            return None
+        budget = max(MIN_BUDGET, min(wanted or most, most))
+        if self.config.max_reasoning_tokens not in (None, budget):
+            self.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
+        return budget
+
+    def strict(self, what: str, schema: Dict, rules: SchemaRules) -> Dict:
+        """A copy of a schema that the API compiles; what it loses is noted."""
+        lost: set[str] = set()
+        strict: Dict = strict_schema(schema, lost, rules)
+        if lost:
+            self.note(what, f"told in words, not enforced: {', '.join(sorted(lost))}")
+        return strict
+
+    def fit_cache_marks(self, blocks: list[Dict]) -> None:
+        """Keep as many marks as Anthropic's API takes, with a "1h" after no "5m".
+
+        Args:
+            blocks: All that may bear one, in the order in which the API reads them.
+        """
+        marked = [block for block in blocks if isinstance(block.get("cache_control"), dict)]
+        for block in marked[:-_MAX_CACHE_MARKS]:
+            del block["cache_control"]
+        if len(marked) > _MAX_CACHE_MARKS:
+            self.note(
+                "cache_control", f"only the last {_MAX_CACHE_MARKS} marks kept, no more are taken"
+            )
+        # A longer prefix that lives an hour holds the shorter one: that costs nothing more.
+        longest: Dict = {}
+        for block in reversed(marked[-_MAX_CACHE_MARKS:]):
+            if block["cache_control"].get("ttl") == "1h":
+                longest = {"ttl": "1h"}
+            elif longest:
+                self.note("cache_control", "5m raised to 1h, for a mark after it says 1h")
+            block["cache_control"] = block["cache_control"] | longest
+
+    def raw_tools(self) -> list[Dict]:
+        """Take the tools that are given as the API has them.
+
+        Raises:
+            ConfigError: If they are no list of dicts.
+        """
+        try:
+            return msgspec.convert(self.options.pop("tools", None) or [], list[Dict])
+        except msgspec.ValidationError:
+            raise ConfigError("options['tools']: expected a list of dicts") from None
+
+    def common_headers(self) -> dict[str, str]:
+        """The headers that every protocol has."""
+        accept = "text/event-stream" if self.config.streaming else "application/json"
+        return {"content-type": "application/json", "accept": accept}
 
     def texts(self, name: str) -> list[str]:
         """Take an option that is text or a list of texts.
@@ -99,7 +239,7 @@ def plain_copy(path: str, value: Any) -> Any:
     """
     try:
         return msgspec.json.decode(msgspec.json.encode(value))
-    except (TypeError, msgspec.MsgspecError, RecursionError) as error:
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be sent as JSON: {error}") from None
 
 
@@ -114,6 +254,25 @@ def check_number(name: str, value: Any, least: float, most: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not least <= value <= most:
         raise ConfigError(f"options[{name!r}]: expected a number from {least} to {most}")
+
+
+def check_names(names: list[str]) -> None:
+    """See that no two tools have one name.
+
+    Raises:
+        ConfigError: If two have.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"tools: two tools are named {name!r}; the API takes a name once")
+
+
+def free_name(taken: Collection[str]) -> str:
+    """A name for the tool that carries the structured output."""
+    name = STRUCTURED_OUTPUT_TOOL
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _extra_headers(given: Any) -> dict[str, Secret]:
@@ -158,17 +317,23 @@ class CallIds:
         self._used: set[str] = set()
         self._open: dict[str | None, list[str]] = {}
 
+    def fitted(self, call_id: str | None, number: int, *, own: bool) -> str:
+        """The id as the API takes it; another one for each number.
+
+        ``own`` ids come from the API itself.
+        """
+        wanted = call_token(call_id or "call")
+        return wanted if number == 1 else f"{wanted}_{number}"
+
     def begin_turn(self) -> None:
         """Forget the calls of the turn before."""
         self._open = {}
 
-    def of_call(self, call_id: str | None) -> str:
+    def of_call(self, call_id: str | None, *, own: bool = False) -> str:
         """An id for the next call of the turn, given its own."""
-        wanted = call_token(call_id or "call")
-        number, unique = 1, wanted
-        while unique in self._used:
+        number = 1
+        while (unique := self.fitted(call_id, number, own=own)) in self._used:
             number += 1
-            unique = f"{wanted}_{number}"
         self._used.add(unique)
         self._open.setdefault(call_id, []).append(unique)
         return unique
@@ -191,3 +356,34 @@ class CallIds:
 def call_token(text: str) -> str:
     """The text with what a tool call's id or name must not hold replaced."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
+
+
+def call_input(call: ChatResponseToolCall) -> Dict:
+    """The arguments of a call as an object, also if they did not parse."""
+    if call.parse_error is None:
+        return call.arguments
+    return {INVALID_JSON: call.raw_arguments} if call.raw_arguments else {}
+
+
+def cache_mark(value: str | None) -> Dict:
+    """Anthropic's field that marks the end of a prefix to cache; nothing for ``None``."""
+    if value is None:
+        return {}
+    return {"cache_control": {"type": "ephemeral"} | ({} if value == "5m" else {"ttl": value})}
+
+
+def media_type(file: FilePayload) -> str:
+    """The media type by its usual name, without parameters."""
+    given = file.media_type.partition(";")[0].strip().lower()
+    return _ALIASES.get(given, given)
+
+
+def file_data(file: FilePayload) -> str:
+    """The bytes in base64.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    if not file.data:
+        raise ConfigError(f"file {file.name!r}: is empty")
+    return file.base64()

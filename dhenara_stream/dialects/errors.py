@@ -36,6 +36,22 @@ STATUS_OF_TYPE = {
     "credit_balance_exhausted": 429,
     "server_error": 500,
     "server_is_overloaded": 503,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "data_residency_mismatch": 400,
+    "bio_policy": 400,
+    "misalignment_policy_violation": 400,
+    "vector_store_timeout": 504,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_parse_error": 400,
+    "image_content_policy_violation": 400,
+    "image_file_too_large": 400,
+    "image_file_not_found": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
+    "service_unavailable_error": 503,
     # Google
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -46,6 +62,12 @@ STATUS_OF_TYPE = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
+    "CANCELLED": 499,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "DATA_LOSS": 500,
+    "UNKNOWN": 500,
 }
 """The HTTP status that an error inside a stream stands for."""
 
@@ -95,7 +117,7 @@ class _Said:
         self.code = next((_cleaned_text(str(k)) for k in kinds if _is_code(k)), None)
         ids = (as_text(outer.get("request_id")), as_text(inner.get("request_id")))
         self.request_id = next((_cleaned_text(i) for i in ids if i), None)
-        numbers = [str(inner.get(key)) for key in ("status_code", "code", "status")]
+        numbers = [str(inner.get(key)) for key in ("status_code", "statusCode", "code", "status")]
         self.status = next((int(n) for n in numbers if _ERROR_STATUS.fullmatch(n)), None)
 
     def _body_in_words(self) -> str:

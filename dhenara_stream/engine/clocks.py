@@ -50,6 +50,13 @@ class Clocks:
         self.read = self.content = now
         self.has_head = True
 
+    def resume(self, now: float) -> None:
+        """The reader is back: how long it was away is not the server's fault."""
+        away = now - self.read
+        self.read = now
+        self.content += away
+        self._sent += away
+
     def next(self) -> float:
         """When the first of the clocks that run now fires."""
         first = self.deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator
@@ -78,7 +79,7 @@ class AsyncChatStream:
             self._core.drop()
 
     def __del__(self) -> None:
-        if not self._core.ended:
+        if not self._core.ended and not sys.is_finalizing():
             self._core.drop()
             warnings.warn(
                 f"unclosed stream {self!r}; use `async with response.stream_generator`",

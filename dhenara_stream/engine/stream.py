@@ -17,14 +17,15 @@ from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
+import anyio.abc
 import httpx
 import msgspec
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
-from dhenara_stream.core.retry import RetryPolicy, retry_after_seconds, should_retry
+from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
+from dhenara_stream.core.retry import RetryPolicy, retry_after_seconds
 from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
 from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
 from dhenara_stream.errors import (
@@ -56,8 +57,9 @@ from dhenara_stream.types.shared.api import SSEErrorResponse
 from dhenara_stream.types.shared.secret import Secret, redacted
 
 from .body import drain, response_body
+from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks
-from .transport import CLOSE_TIMEOUT, Transport, left_to_the_loop
+from .transport import CLOSE_TIMEOUT, Transport, host_of, left_to_the_loop, signed
 
 __all__ = ["Call", "ChatStream"]
 
@@ -65,6 +67,9 @@ __all__ = ["Call", "ChatStream"]
 MAX_ERROR_BYTES = 2**20
 MAX_EXCERPT = 2048
 
+AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+
+_BOM = b"\xef\xbb\xbf"
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 
@@ -89,6 +94,7 @@ class ChatStream:
         self.call = call
         self.ended = False
         self._timing = CallTiming()
+        self._request = call.request
         self.status = ExternalApiCallStatus(
             status=ExternalApiCallStatusEnum.REQUEST_SEND,
             api_provider=call.api_provider,
@@ -100,6 +106,7 @@ class ChatStream:
             else None,
         )
         self._transport = transport
+        self._closings = transport.closings
         self._retry = RetryPolicy(
             retries=call.config.retries,
             delay=call.config.retry_delay,
@@ -114,6 +121,7 @@ class ChatStream:
         self._closing = False
         self._delivered = False
         self._connecting = False
+        self._half_open: anyio.abc.AsyncResource | None = None
         self._reused = False
         self._revived = False
         self._complete = False
@@ -122,10 +130,12 @@ class ChatStream:
 
     def _start_answer(self) -> None:
         call = self.call
-        self._sse = SSEDecoder(max_event_bytes=call.config.max_event_bytes)
+        self._framing: SSEDecoder | AWSEventStreamDecoder = SSEDecoder(
+            max_event_bytes=call.config.max_event_bytes
+        )
         self._decoder: StreamDecoder = call.dialect.decoder()
         self._answer = Accumulator(call.facts)
-        self._kind: str | None = None  # "sse" or "document", known from the first bytes
+        self._kind: str | None = None  # "events" or "document", known from the first bytes
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -148,6 +158,8 @@ class ChatStream:
         if self._reading:
             raise UsageError("this stream is being read by another task; read it from one only")
         self._reading = True
+        if self._body is not None:
+            self._clocks.resume(anyio.current_time())
         try:
             while not self._ready and not self.ended:
                 body = self._body
@@ -248,11 +260,12 @@ class ChatStream:
         await self._close_body(reuse=False)
         if self._closing:
             return
-        if self._is_dead_connection(error):
+        last = self._delivered or self._transport.closings != self._closings
+        if not last and self._is_dead_connection(error):
             self._revived = True
             self._timing.attempts -= 1
             return
-        wait = None if self._delivered else self._retry.wait(error, self._timing.attempts)
+        wait = None if last else self._retry.wait(error, self._timing.attempts)
         if wait is not None and anyio.current_time() + wait < self._clocks.deadline:
             self._ready.clear()
             self._start_answer()
@@ -287,15 +300,16 @@ class ChatStream:
         status.code = error.code or type(error).__name__
         if error.http_status is not None and status.http_status_code is None:
             status.http_status_code = error.http_status
-        self.error = error.with_traceback(None)  # whose frames hold the stream, which holds it
+        self.error = error
         self._ready.append((SSEErrorResponse.from_error(error), None))
 
     def _hide_secrets(self, error: DhenaraStreamError) -> None:
-        headers = self.call.request.headers.values()
+        headers = self._request.headers.values()
         secrets = [value.reveal() for value in headers if isinstance(value, Secret)]
         error.message = redacted(error.message, secrets)
         error.args = (error.message,)
         error.details = redacted(error.details, secrets)
+        cut_at_secrets(error, secrets)
 
     # --- connecting
 
@@ -313,11 +327,25 @@ class ChatStream:
 
     async def _send(self) -> httpx.Response:
         limits = httpx.Timeout(None, connect=self.call.config.connect_timeout)
-        with _Interruptible(self, self._clocks.next()) as scope:
-            return await self._transport.send(self.call.request, limits, {"trace": self._trace})
-        raise self._timeout(scope)
+        trace = _Trace(self.follow)
+        try:
+            with _Interruptible(self, self._clocks.next()) as scope:
+                self._request = await signed(self.call.request)
+                return await self._transport.send(self._request, limits, {"trace": trace})
+            raise self._timeout(scope)
+        finally:
+            trace.end()
+            if self._connecting:
+                await self._close_half_open()
 
-    async def _trace(self, event: str, info: Any) -> None:
+    async def _close_half_open(self) -> None:
+        """Close a connection whose handshake did not end; the HTTP library forgets those."""
+        stream, self._half_open = self._half_open, None
+        if stream is not None:
+            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                await stream.aclose()
+
+    def follow(self, event: str, info: Any) -> None:
         """Move the deadline with the connection's progress: connect, then the first event."""
         clocks, scope = self._clocks, self._scope
         if scope is None:
@@ -325,9 +353,12 @@ class ChatStream:
         if event == "connection.connect_tcp.started":
             self._connecting = True
             scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
+        elif event == "connection.connect_tcp.complete":
+            self._half_open = info["return_value"]
         elif event.endswith("send_request_headers.started"):
             self._reused = not self._connecting
             self._connecting = False
+            self._half_open = None
             self._restart_clocks(scope)
         elif event.endswith("send_request_body.complete"):
             self._restart_clocks(scope)
@@ -341,7 +372,7 @@ class ChatStream:
         if self._closing:
             return StreamInterrupted("the stream was closed", retryable=False)
         if self._connecting and scope.deadline < self._clocks.deadline:
-            host = urlsplit(self.call.request.url).hostname
+            host = host_of(self.call.request.url)
             seconds = self.call.config.connect_timeout
             return ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
         kind, setting = self._clocks.fired()
@@ -360,13 +391,16 @@ class ChatStream:
         status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
         status.message = "The answer is arriving"
         self._content_type = headers.get("content-type", "")
+        if AWS_EVENT_STREAM in self._content_type:
+            limit = self.call.config.max_event_bytes
+            self._framing, self._kind = AWSEventStreamDecoder(max_event_bytes=limit), "events"
 
     async def _refusal(
         self, response: httpx.Response, body: AsyncGenerator[bytes, None]
     ) -> DhenaraStreamError:
         headers = dict(response.headers)
         if response.status_code < 400:
-            target = urlsplit(headers.get("location", "")).netloc or "another path"
+            target = host_of(headers.get("location", "")) or "another path"
             return UnexpectedResponse(
                 f"the server answered {response.status_code}, a redirect to {target}; redirects "
                 "are not followed, since they would take the key along: set base_url to the "
@@ -377,8 +411,6 @@ class ChatStream:
         reply = ErrorReply(status=response.status_code, headers=headers, body=said)
         error = self.call.dialect.error(reply)
         error.retry_after = retry_after_seconds(headers, datetime.now(UTC))
-        told = should_retry(headers)
-        error.retryable = error.retryable if told is None else told
         return error
 
     async def _read_error_body(self, body: AsyncGenerator[bytes, None]) -> bytes:
@@ -401,7 +433,7 @@ class ChatStream:
             self._end_of_body()
         elif self._kind is None:
             self._sniff(data)
-        elif self._kind == "sse":
+        elif self._kind == "events":
             self._feed(data)
         else:
             self._collect(data)
@@ -424,8 +456,8 @@ class ChatStream:
         """Tell from the first bytes what the body is: content types are often wrong."""
         self._pieces.append(data)
         start = b"".join(self._pieces)
-        head = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not head and len(start) <= MAX_EXCERPT:
+        head = start.removeprefix(_BOM).lstrip()
+        if _BOM.startswith(start) or (not head and len(start) <= MAX_EXCERPT):
             return
         self._pieces.clear()
         if head[:1] in (b"{", b"["):
@@ -434,18 +466,20 @@ class ChatStream:
         elif head[:1] == b"<" or not self._may_be_sse(head):
             raise self._unexpected(start)
         else:
-            self._kind = "sse"
+            self._kind = "events"
             self._feed(start)
 
     def _may_be_sse(self, head: bytes) -> bool:
         fields = (b"data", b"event", b"id", b"retry", b"error", b":")
         # Cut within the field's name, it is the field's beginning.
         known = any(head.startswith(f) or f.startswith(head) for f in fields)
-        return known or "text/event-stream" in self._content_type
+        return (head and known) or "text/event-stream" in self._content_type
 
-    def _unexpected(self, body: bytes) -> UnexpectedResponse:
+    def _unexpected(self, body: bytes) -> ProtocolError:
         status = self.status.http_status_code
         if not body.strip():
+            if "text/event-stream" in self._content_type:
+                return TruncatedStream("the answer ended before it began")
             return UnexpectedResponse(
                 f"the server answered {status} with an empty body", http_status=status
             )
@@ -458,21 +492,24 @@ class ChatStream:
         )
 
     def _feed(self, data: bytes) -> None:
-        for event in self._sse.feed(data):
+        for event in self._framing.feed(data):
             self._take_event(event)
             if self._complete:
                 return
-        if self._sse.error is not None:
-            raise self._sse.error
+        if self._framing.error is not None:
+            raise self._framing.error
 
     def _take_event(self, event: ServerSentEvent) -> None:
+        self._see_event()
+        self._hand_out(self._answer.add(self._decoder.decode(event)))
+        if self._decoder.complete:
+            self._finish()
+
+    def _see_event(self) -> None:
         self._timing.events_received += 1
         if not self._clocks.has_event:
             self._clocks.has_event = True
             self._timing.first_event = self._clocks.read - self._clocks.begun
-        self._hand_out(self._answer.add(self._decoder.decode(event)))
-        if self._decoder.complete:
-            self._finish()
 
     def _hand_out(self, chunk: StreamingChatResponse | None) -> None:
         if chunk is None:
@@ -500,8 +537,7 @@ class ChatStream:
 
     def _end_of_body(self) -> None:
         if self._kind == "document":
-            self._timing.events_received += 1
-            self._clocks.has_event = True
+            self._see_event()
             deltas = self._decoder.decode_document(b"".join(self._pieces))
             self._hand_out(self._answer.add(deltas))
             self._finish()
@@ -520,7 +556,7 @@ class ChatStream:
 
     def _take_rest(self) -> None:
         """Take the last event, if it lacks only its blank line."""
-        for event in self._sse.flush():
+        for event in self._framing.flush():
             with suppress(ProtocolError):  # half an event: the answer was cut in it
                 self._take_event(event)
 
@@ -547,6 +583,23 @@ class ChatStream:
             if reuse:
                 await drain(body)
             await body.aclose()
+
+
+class _Trace:
+    """Tells of a request's progress until its response begins.
+
+    The connection keeps it, maybe for long; so it must not keep the stream.
+    """
+
+    def __init__(self, follow: Callable[[str, Any], None]) -> None:
+        self._follow: Callable[[str, Any], None] | None = follow
+
+    async def __call__(self, event: str, info: Any) -> None:
+        if self._follow is not None:
+            self._follow(event, info)
+
+    def end(self) -> None:
+        self._follow = None
 
 
 class _Interruptible:
@@ -589,10 +642,16 @@ async def _error_of(work: Callable[[], Awaitable[None]]) -> DhenaraStreamError |
     try:
         await work()
     except DhenaraStreamError as error:
-        return error
+        return _without_frames(error)
     except Exception as error:  # noqa: BLE001  (the one boundary: a bug becomes an error item)
         return _internal(error)
     return None
+
+
+def _without_frames(error: DhenaraStreamError) -> DhenaraStreamError:
+    # They hold the stream, which will hold the error; and they would show what came.
+    without_frames(error)
+    return error
 
 
 def _internal(error: Exception) -> DhenaraStreamError:

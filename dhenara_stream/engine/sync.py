@@ -326,7 +326,10 @@ class Bridge:
             )
         link = _Link(self._leased())
         stream = SyncChatStream(self, link)
-        link.loop.portal.start_task_soon(link.pump, call, self._transport)
+        try:
+            link.loop.portal.start_task_soon(link.pump, call, self._transport)
+        except RuntimeError as error:
+            raise UsageError("the interpreter is shutting down: too late for a call") from error
         stream.wait_until_open()
         return stream
 

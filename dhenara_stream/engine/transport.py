@@ -7,18 +7,23 @@ closes when it shuts down.
 
 from __future__ import annotations
 
-import functools
+import errno
 import os
 import ssl
+import sys
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
+import msgspec
 
 from dhenara_stream.errors import (
     ConfigError,
@@ -33,7 +38,9 @@ from dhenara_stream.errors import (
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.types.shared.secret import Secret
 
-__all__ = ["CLOSE_TIMEOUT", "Transport", "left_to_the_loop", "translated"]
+from .chain import links, without_frames
+
+__all__ = ["CLOSE_TIMEOUT", "Transport", "host_of", "left_to_the_loop", "signed", "translated"]
 
 # Streams at once are bounded by the caller's own concurrency and by the system's descriptors,
 # not by us; idle connections are kept for the next call, briefly, since servers close them too.
@@ -44,28 +51,34 @@ CLOSE_TIMEOUT = 2.0
 
 
 class Transport:
-    """Sends requests, over connections that are kept for the next one."""
+    """Sends requests, over connections that are kept for the next one.
+
+    Attributes:
+        closings: How often connections were closed; a stream that ran then makes no new attempt.
+    """
 
     def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
+        self.closings = 0
         self._own = http_client
-        self._loops: weakref.WeakKeyDictionary[object, _LoopClient] = weakref.WeakKeyDictionary()
-        self._pid = os.getpid()
+        self._start()
 
-    def client(self) -> httpx.AsyncClient:
-        """The HTTP client of the running event loop."""
-        if self._own is not None:
-            return self._own
-        if self._pid != os.getpid():
-            # After a fork the sockets are the parent's: leave them alone, unclosed.
-            _inherited.append(self._loops)
-            self._loops, self._pid = weakref.WeakKeyDictionary(), os.getpid()
-        return self._loop_client().client
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._loops: weakref.WeakKeyDictionary[object, _LoopClient] = weakref.WeakKeyDictionary()
+        # It keeps the clients: were they part of the same garbage as this, their sockets would be
+        # finalised before the loop could close them.
+        self._dropped = weakref.finalize(self, self._loops.clear)
+        self._dropped.atexit = False
 
     def _loop_client(self) -> _LoopClient:
-        token = anyio.lowlevel.current_token().native_token
-        client = self._loops.get(token)
+        if self._pid != os.getpid():
+            # After a fork the sockets are the parent's: leave them alone, unclosed.
+            _inherited.append(self._dropped.detach())
+            self._start()
+        loop = anyio.lowlevel.current_token().native_token
+        client = self._loops.get(loop)
         if client is None:
-            client = self._loops[token] = _LoopClient()
+            client = self._loops[loop] = _LoopClient(partial(self._loops.pop, loop, None))
         return client
 
     async def send(
@@ -76,24 +89,18 @@ class Transport:
         Raises:
             DhenaraStreamError: If no response comes.
         """
-        client = self.client()
-        if self._own is None:
-            await self._loop_client().start()
         with translated(request.url):
-            built = client.build_request(
-                "POST",
-                request.url,
-                content=request.body,
-                headers=_revealed(request.headers),
-                timeout=limits,
-                extensions=dict(extensions),
-            )
-            return await client.send(built, stream=True, follow_redirects=False)
+            if self._own is not None:
+                built = _built(self._own, request, limits, extensions)
+                return await self._own.send(built, **_SEND)
+            client = self._loop_client()
+            return await client.send(_built(client.http, request, limits, extensions))
 
     async def aclose(self) -> None:
         """Close the running loop's connections. A client of the caller's stays open."""
         client = self._loops.pop(anyio.lowlevel.current_token().native_token, None)
         if client is not None:
+            self.closings += 1
             await client.aclose()
 
 
@@ -101,32 +108,108 @@ class Transport:
 _inherited: list[object] = []
 
 
+async def signed(request: HTTPRequest) -> HTTPRequest:
+    """The request with the headers that can be known only now.
+
+    Where they may take time, a worker thread waits for them.
+
+    Raises:
+        DhenaraStreamError: If there are none.
+    """
+    signer = request.signer
+    if signer is None:
+        return request
+    if signer.blocking:
+        added = await anyio.to_thread.run_sync(signer.headers, request, abandon_on_cancel=True)
+    else:
+        added = signer.headers(request)
+    return msgspec.structs.replace(request, headers={**request.headers, **added})
+
+
+_SEND: Any = {"stream": True, "follow_redirects": False}
+
+
+def _built(
+    client: httpx.AsyncClient,
+    request: HTTPRequest,
+    limits: httpx.Timeout,
+    extensions: Mapping[str, object],
+) -> httpx.Request:
+    built = client.build_request(
+        "POST",
+        request.url,
+        content=request.body,
+        headers=_revealed(request.headers),
+        timeout=limits,
+        extensions=dict(extensions),
+    )
+    built.stream = _Content(request.body)
+    return built
+
+
 def _revealed(headers: Mapping[str, str]) -> dict[str, str]:
     return {k: v.reveal() if isinstance(v, Secret) else v for k, v in headers.items()}
+
+
+class _Content(httpx.AsyncByteStream):
+    """A request's body.
+
+    httpx's own is read by an async generator, which a cancelled call leaves to the garbage
+    collector.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __aiter__(self) -> _Once:
+        return _Once(self._body)
+
+
+class _Once:
+    def __init__(self, body: bytes) -> None:
+        self._bodies = iter((body,))
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for body in self._bodies:
+            return body
+        raise StopAsyncIteration
 
 
 class _LoopClient:
     """The HTTP client of one event loop."""
 
-    def __init__(self) -> None:
-        self.client = httpx.AsyncClient(limits=_LIMITS, verify=_ssl_context(_ssl_environment()))
-        self._life = _until_the_loop_ends(self.client)
+    def __init__(self, forget: Callable[[], object]) -> None:
+        self.http = httpx.AsyncClient(limits=_LIMITS, verify=_ssl_context(_ssl_environment()))
+        self._life = _until_the_loop_ends(self.http, forget)
         self._started = False
+        self._sending: set[anyio.CancelScope] = set()
 
-    async def start(self) -> None:
-        """Make the loop know of the generator that it is to close."""
-        if not self._started:
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        if not self._started:  # the loop gets to know of the generator that it is to close
             self._started = True
             await anext(self._life)
+        with anyio.CancelScope() as scope:
+            self._sending.add(scope)
+            try:
+                return await self.http.send(request, **_SEND)
+            finally:
+                self._sending.discard(scope)
+        raise StreamInterrupted("the client was closed")
 
     async def aclose(self) -> None:
+        for scope in self._sending:  # their connections are not yet known to the HTTP client
+            scope.cancel()
         await self._life.aclose()
         with anyio.CancelScope(shield=True):
-            await self.client.aclose()
+            await self.http.aclose()
 
     def __del__(self) -> None:
-        with left_to_the_loop():
-            del self._life
+        if not sys.is_finalizing():  # else there is no loop left, and half of Python is gone
+            with left_to_the_loop():
+                del self._life
 
 
 @contextmanager
@@ -137,10 +220,13 @@ def left_to_the_loop() -> Generator[None]:
         yield
 
 
-async def _until_the_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(
+    client: httpx.AsyncClient, forget: Callable[[], object]
+) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        forget()
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await client.aclose()
 
@@ -149,7 +235,7 @@ def _ssl_environment() -> tuple[str | None, ...]:
     return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
 
 
-@functools.lru_cache(maxsize=4)
+@lru_cache(maxsize=4)
 def _ssl_context(environment: tuple[str | None, ...]) -> ssl.SSLContext:
     # Reading the CA bundle takes about 20 ms: once per process, unless the environment changes.
     return httpx.create_ssl_context()
@@ -161,11 +247,21 @@ def translated(url: str) -> Generator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
-        raise _translate(error, urlsplit(url).netloc) from _without_frames(error)
+        raise _translate(error, host_of(url)) from _quietly_without_frames(error)
     except RuntimeError as error:
         if "client has been closed" not in str(error):
             raise
-        raise UsageError("the http_client is closed; make a new one") from _without_frames(error)
+        raise UsageError("the http_client is closed; make a new one") from _quietly_without_frames(
+            error
+        )
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, without the password that may stand before them; maybe empty."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
 
 
 # The first class that fits counts. Each text gets the host and what the library said.
@@ -188,17 +284,25 @@ _TABLE: tuple[tuple[type[BaseException], type[DhenaraStreamError], str], ...] = 
 
 def _translate(error: BaseException, host: str) -> DhenaraStreamError:
     kind, text = next((to, text) for cls, to, text in _TABLE if isinstance(error, cls))
-    what = str(error) or type(error).__name__
+    what = _reason(error)
     if "CERTIFICATE_VERIFY_FAILED" in what:
         what += " (for a private certificate authority set SSL_CERT_FILE, or pass http_client)"
         return kind(text.format(host=host, what=what), retryable=False)
     return kind(text.format(host=host, what=what))
 
 
-def _without_frames(error: BaseException) -> BaseException:
-    """The exception and its causes without their frames, whose locals hold the headers."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
+def _reason(error: BaseException) -> str:
+    """What the system said, the same on every event loop; else what the library said."""
+    what = str(error) or type(error).__name__
+    for link in links(error):
+        if isinstance(link, ssl.SSLError):
+            what = str(link)
+        elif isinstance(link, OSError) and link.errno:
+            known = link.errno in errno.errorcode  # that of a failed look-up is of another kind
+            what = os.strerror(link.errno) if known else str(link.strerror)
+    return what
+
+
+def _quietly_without_frames(error: BaseException) -> BaseException:
+    with left_to_the_loop():  # the HTTP library's generators, where a frame holds any
+        return without_frames(error)

@@ -16,13 +16,23 @@ The rules of the API, and what is done to keep them:
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dhenara_stream.core.conversation import TextPart, Turn
-from dhenara_stream.dialects.drafting import CallIds, call_token
+from dhenara_stream.dialects.drafting import (
+    IMAGES,
+    INVALID_JSON,
+    NO_MESSAGE,
+    PDF,
+    CallIds,
+    cache_mark,
+    call_input,
+    call_token,
+    file_data,
+    media_type,
+)
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import BaseAIModel
 from dhenara_stream.types.genai.dhenara.request import ToolCallResult
@@ -32,19 +42,16 @@ from dhenara_stream.types.genai.dhenara.response import (
     ChatResponseReasoningContentItem,
     ChatResponseStructuredOutputContentItem,
     ChatResponseTextContentItem,
-    ChatResponseToolCall,
     ChatResponseToolCallContentItem,
 )
 from dhenara_stream.types.shared.file import FilePayload
 
-__all__ = ["build_messages", "cache_mark", "is_prefill", "lacks_thinking", "without_thinking"]
+__all__ = ["build_messages", "is_prefill", "lacks_thinking", "without_thinking"]
 
 Dict = dict[str, Any]
 Blocks = list[Dict]
 
 _THINKING = ("thinking", "redacted_thinking")
-_INVALID_JSON = "INVALID_JSON"  # the key that Anthropic's documentation gives for it
-_NO_MESSAGE = "The tool failed without a message."
 _CALL_FIELDS = ("caller", "toolset_name")
 
 # What a block of a tool result must have beside its type.
@@ -55,9 +62,6 @@ _RESULT_BLOCKS = {
     "search_result": "source",
     "tool_reference": "tool_name",
 }
-_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-_PDF = "application/pdf"
-_ALIASES = {"image/jpg": "image/jpeg", "application/x-pdf": _PDF}
 
 
 def build_messages(turns: Sequence[Turn], model: BaseAIModel) -> list[Dict]:
@@ -111,13 +115,6 @@ def without_thinking(blocks: Blocks) -> Blocks:
     return [block for block in blocks if block["type"] not in _THINKING]
 
 
-def cache_mark(value: str | None) -> Dict:
-    """The field that marks the end of a prefix to cache; nothing for ``None``."""
-    if value is None:
-        return {}
-    return {"cache_control": {"type": "ephemeral"} | ({} if value == "5m" else {"ttl": value})}
-
-
 # --- the user's turn
 
 
@@ -138,7 +135,7 @@ def _tool_result(result: ToolCallResult, ids: CallIds) -> Blocks:
     block: Dict = {"type": "tool_result", "tool_use_id": ids.of_result(result.call_id)}
     content = _result_content(result)
     if not content and result.is_error:
-        content = _NO_MESSAGE
+        content = NO_MESSAGE
     if content:
         block["content"] = content
     return [block | ({"is_error": True} if result.is_error else {})]
@@ -163,30 +160,26 @@ def _is_result_block(value: Any) -> bool:
 
 
 def _file(file: FilePayload, ids: CallIds) -> Blocks:
-    media_type = file.media_type.partition(";")[0].strip().lower()
-    media_type = _ALIASES.get(media_type, media_type)
-    if media_type in _IMAGES:
-        return [{"type": "image", "source": _source(file, media_type)}]
-    if media_type == _PDF:
-        source = _source(file, media_type)
+    kind = media_type(file)
+    if kind in IMAGES:
+        return [{"type": "image", "source": _source(file, kind)}]
+    if kind == PDF:
+        source = _source(file, kind)
     elif file.is_text:
         source = _text_source(file)
     else:
         raise ConfigError(
             f"file {file.name!r}: media type {file.media_type!r} cannot be sent to this model; "
-            f"it takes {', '.join(_IMAGES)}, {_PDF} and text (is the type right? it can be given)"
+            f"it takes {', '.join(IMAGES)}, {PDF} and text (is the type right? it can be given)"
         )
     title: Dict = {"title": file.name} if file.name else {}
     return [{"type": "document", "source": source} | title]
 
 
-def _source(file: FilePayload, media_type: str) -> Dict:
+def _source(file: FilePayload, kind: str) -> Dict:
     if file.url is not None:
         return {"type": "url", "url": file.url}
-    if not file.data:
-        raise ConfigError(f"file {file.name!r}: is empty")
-    data = base64.b64encode(file.data).decode()
-    return {"type": "base64", "media_type": media_type, "data": data}
+    return {"type": "base64", "media_type": kind, "data": file_data(file)}
 
 
 def _text_source(file: FilePayload) -> Dict:
@@ -266,16 +259,10 @@ def _tool_call(item: ChatResponseToolCallContentItem, replay: _Replay) -> Blocks
         "type": "tool_use",
         "id": replay.ids.of_call(call.call_id),
         "name": call_token(call.name),
-        "input": _input(call),
+        "input": call_input(call),
     }
     fields = _CALL_FIELDS if replay.own else ()
     return [block | {name: call.metadata[name] for name in fields if name in call.metadata}]
-
-
-def _input(call: ChatResponseToolCall) -> Dict:
-    if call.parse_error is None:
-        return call.arguments
-    return {_INVALID_JSON: call.raw_arguments} if call.raw_arguments else {}
 
 
 def _generic(item: ChatResponseGenericContentItem, replay: _Replay) -> Blocks:
@@ -283,7 +270,7 @@ def _generic(item: ChatResponseGenericContentItem, replay: _Replay) -> Blocks:
         return []
     block = dict(item.block)
     if isinstance(block.get("input"), str):
-        block["input"] = {_INVALID_JSON: block["input"]}
+        block["input"] = {INVALID_JSON: block["input"]}
     return [block]
 
 

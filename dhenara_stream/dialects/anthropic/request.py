@@ -23,17 +23,21 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
-import msgspec
-
 from dhenara_stream.dialects.base import ChatRequest, WireRequest
 from dhenara_stream.dialects.drafting import (
     HEADER_NAME,
+    MIN_BUDGET,
+    OUTPUT_TOOL_PURPOSE,
+    STRUCTURED_OUTPUT_TOOL,
     Draft,
+    cache_mark,
+    check_names,
     check_number,
+    free_name,
     merged_body,
     plain_copy,
 )
-from dhenara_stream.dialects.schema import compiles, strict_schema
+from dhenara_stream.dialects.schema import ANTHROPIC, compiles
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.dhenara.request import (
     AIModelContextPolicy,
@@ -44,28 +48,19 @@ from dhenara_stream.types.genai.dhenara.request import (
 )
 from dhenara_stream.types.shared.secret import Secret
 
-from .messages import build_messages, cache_mark, is_prefill, lacks_thinking, without_thinking
+from .messages import build_messages, is_prefill, lacks_thinking, without_thinking
 
 __all__ = ["STRUCTURED_OUTPUT_TOOL", "build_request"]
 
 Dict = dict[str, Any]
-
-STRUCTURED_OUTPUT_TOOL = "structured_output"
-"""The tool whose arguments are the answer, where no tool of the caller's has that name."""
 
 API_VERSION = "2023-06-01"
 WEB_SEARCH = "web_search_20250305"
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 COMPACT = "compact_20260112"
 
-MIN_BUDGET = 1024
-ANSWER_SHARE = 4  # one part in so many of max_tokens is kept for the answer
-MAX_CACHE_MARKS = 4
 MIN_COMPACTION_TRIGGER = 50_000
 MIN_TOP_P_THINKING = 0.95
-
-_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
-_COMMON_EFFORTS = ("low", "medium", "high")
 
 _RESERVED = {
     "model": "the endpoint's ai_model",
@@ -123,7 +118,7 @@ def build_request(request: ChatRequest) -> WireRequest:
     body = {name: value for name, value in fields.items() if value}
     body = merged_body(body, draft.options)
     _drop_what_is_refused(draft, body, thinks=draft.thinks(body.get("thinking")))
-    _fit_cache_marks(draft, body)
+    draft.fit_cache_marks(_bearers_of_cache_marks(body))
     return WireRequest(
         path="/v1/messages",
         headers=_headers(draft, body),
@@ -140,9 +135,7 @@ class _Draft(Draft):
         super().__init__(request, _RESERVED)
         betas = self.headers.pop("anthropic-beta", Secret(""))
         self.betas = _beta_names(self.options.pop("betas", None)) + _beta_names(betas.reveal())
-        for name in sorted(_FOREIGN & self.options.keys()):
-            del self.options[name]
-            self.note(f"options[{name!r}]", "left out, the Messages API has no such field")
+        self.leave_out_foreign(_FOREIGN, "the Messages API")
         for name, (least, most) in _SAMPLING.items():
             check_number(name, self.options.get(name), least, most)
         self.messages = build_messages(request.turns, self.model)
@@ -181,11 +174,7 @@ def _headers(draft: _Draft, body: Dict) -> dict[str, str]:
         *(beta for edit in edits for kind, beta in _BETAS.items() if _kind(edit).startswith(kind)),
         *(_BLOCK_BETAS[block["type"]] for block in blocks if block["type"] in _BLOCK_BETAS),
     ]
-    headers = {
-        "anthropic-version": API_VERSION,
-        "content-type": "application/json",
-        "accept": "text/event-stream" if draft.config.streaming else "application/json",
-    }
+    headers = {"anthropic-version": API_VERSION, **draft.common_headers()}
     if betas:
         headers["anthropic-beta"] = ",".join(dict.fromkeys(betas))
     return headers | draft.headers
@@ -274,19 +263,14 @@ _POLICIES = {"provider_context_editing": _editing, "provider_compaction": _compa
 
 def _tools(draft: _Draft) -> tuple[list[Dict], str | None]:
     """The tools, and the name of the one that carries the structured output."""
-    try:
-        raw = msgspec.convert(draft.options.pop("tools", None) or [], list[Dict])
-    except msgspec.ValidationError:
-        raise ConfigError("options['tools']: expected a list of dicts") from None
+    raw = draft.raw_tools()
     tools: list[Dict] = [
         *(_tool(draft, tool) for tool in draft.config.tools or []),
         *(_web_search(draft, tool) for tool in draft.config.hosted_tools or []),
         *raw,
     ]
     names = [tool["name"] for tool in tools if "name" in tool]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"tools: two tools are named {name!r}; the API takes a name once")
+    check_names(names)
     output = _output_tool(draft, names)
     if output is None:
         return tools, None
@@ -303,16 +287,8 @@ def _tool(draft: _Draft, tool: ToolDefinition) -> Dict:
         draft.note(f"tool {function.name!r}", "strict left out, model or schema does not allow it")
     elif tool.strict:
         block["strict"] = True
-        schema = _strict(draft, f"tool {function.name!r}", schema)
+        schema = draft.strict(f"tool {function.name!r}", schema, ANTHROPIC)
     return block | {"input_schema": schema} | cache_mark(tool.cache_control)
-
-
-def _strict(draft: _Draft, what: str, schema: Dict) -> Dict:
-    lost: set[str] = set()
-    strict: Dict = strict_schema(schema, lost)
-    if lost:
-        draft.note(what, f"told in words, not enforced: {', '.join(sorted(lost))}")
-    return strict
 
 
 def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> Dict:
@@ -386,12 +362,9 @@ def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
         if compiles(schema):
             return None
         draft.note("structured_output", "by a tool call, for its schema is recursive or has dicts")
-    name = STRUCTURED_OUTPUT_TOOL
-    while name in taken:
-        name += "_"
     return {
-        "name": name,
-        "description": "Gives the final answer. Call it once, when the answer is known.",
+        "name": free_name(taken),
+        "description": OUTPUT_TOOL_PURPOSE,
         "input_schema": {"type": "object"} | schema,
     }
 
@@ -406,7 +379,7 @@ def _output_choice(choice: Dict | None, output_tool: str, *, alone: bool) -> Dic
 
 
 def _output_config(draft: _Draft, output_tool: str | None) -> Dict:
-    effort = _effort(draft)
+    effort = draft.effort()
     fields: Dict = {"effort": effort} if effort else {}
     output = draft.config.output_config
     if output is None or output_tool is not None:
@@ -417,30 +390,11 @@ def _output_config(draft: _Draft, output_tool: str | None) -> Dict:
             "text; the last message must be the user's"
         )
     schema = plain_copy("structured_output", output.output_schema)
-    strict = _strict(draft, "structured_output", schema)
+    strict = draft.strict("structured_output", schema, ANTHROPIC)
     return fields | {"format": {"type": "json_schema", "schema": strict}}
 
 
 # --- reasoning
-
-
-def _effort(draft: _Draft) -> str | None:
-    wanted = draft.config.reasoning_effort
-    if wanted is None:
-        return None
-    settings = draft.settings
-    known = settings.supported_reasoning_efforts
-    if known is None and settings.reasoning_control == "effort":
-        known = _COMMON_EFFORTS
-    ranked = [effort for effort in _EFFORTS if effort in (known or ())]
-    if not ranked or not settings.supports_reasoning:
-        draft.refused("reasoning_effort")
-        return None
-    below = [effort for effort in ranked if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)]
-    effort = below[-1] if below else ranked[0]
-    if effort != wanted:
-        draft.note("reasoning_effort", f"{effort}, the nearest that the model has")
-    return effort
 
 
 def _thinking(draft: _Draft, choice: Dict | None) -> Dict | None:
@@ -471,24 +425,8 @@ def _configured_thinking(draft: _Draft) -> Dict | None:
         return _no_thinking(draft)
     if control == "effort":
         return {"type": "adaptive", "display": "summarized"}
-    budget = _budget(draft)
+    budget = draft.budget()
     return {"type": "enabled", "budget_tokens": budget} if budget else None
-
-
-def _budget(draft: _Draft) -> int | None:
-    max_tokens, wanted = draft.config.get_max_output_tokens(draft.model)
-    most = max_tokens - max_tokens // ANSWER_SHARE
-    if most < MIN_BUDGET:
-        draft.note(
-            "reasoning",
-            f"left out, max_output_tokens ({max_tokens}) has no room for {MIN_BUDGET} tokens of "
-            "thinking and the answer",
-        )
-        return None
-    budget = max(MIN_BUDGET, min(wanted or most, most))
-    if draft.config.max_reasoning_tokens not in (None, budget):
-        draft.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
-    return budget
 
 
 def _given_thinking(draft: _Draft, given: Any) -> Dict:
@@ -540,16 +478,10 @@ def _max_tokens(draft: _Draft, thinking: Dict | None) -> int:
 
 
 def _drop_what_is_refused(draft: _Draft, body: Dict, *, thinks: bool) -> None:
-    for name in draft.settings.unsupported_parameters:
-        if body.pop(name, None) is not None:
-            draft.refused(name)
+    draft.drop_unsupported(body)
     if thinks:
         _drop_what_thinking_excludes(draft, body)
-    for group in draft.settings.exclusive_parameters:
-        given = [name for name in group if name in body]
-        for name in given[1:]:
-            del body[name]
-            draft.note(name, f"left out, the model takes either it or {given[0]}")
+    draft.drop_exclusive(body)
 
 
 def _drop_what_thinking_excludes(draft: _Draft, body: Dict) -> None:
@@ -564,27 +496,11 @@ def _drop_what_thinking_excludes(draft: _Draft, body: Dict) -> None:
             draft.note(name, "left out, thinking excludes it")
 
 
-def _fit_cache_marks(draft: _Draft, body: Dict) -> None:
-    """Keep as many marks as the API takes, with a "1h" after no "5m"."""
+def _bearers_of_cache_marks(body: Dict) -> list[Dict]:
     system = body.get("system")
-    blocks: list[Dict] = [
+    return [
         *body.get("tools", []),
         *(system if isinstance(system, list) else []),
         *(block for message in body["messages"] for block in message["content"]),
         body,
     ]
-    marked = [block for block in blocks if isinstance(block.get("cache_control"), dict)]
-    for block in marked[:-MAX_CACHE_MARKS]:
-        del block["cache_control"]
-    if len(marked) > MAX_CACHE_MARKS:
-        draft.note(
-            "cache_control", f"only the last {MAX_CACHE_MARKS} marks kept, no more are taken"
-        )
-    # A longer prefix that lives an hour holds the shorter one: that costs nothing more.
-    longest: Dict = {}
-    for block in reversed(marked[-MAX_CACHE_MARKS:]):
-        if block["cache_control"].get("ttl") == "1h":
-            longest = {"ttl": "1h"}
-        elif longest:
-            draft.note("cache_control", "5m raised to 1h, for a mark after it says 1h")
-        block["cache_control"] = block["cache_control"] | longest

@@ -1,0 +1,39 @@
+"""OpenAI Responses."""
+
+from __future__ import annotations
+
+from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder, WireRequest
+from dhenara_stream.dialects.errors import reply_error
+from dhenara_stream.errors import ProviderError
+
+from .request import PATH, Quirks, build_request
+from .stream import OpenAIResponsesDecoder
+
+__all__ = ["OpenAIResponsesDialect", "Quirks"]
+
+
+class OpenAIResponsesDialect:
+    """The Responses API, https://platform.openai.com/docs/api-reference/responses.
+
+    Args:
+        quirks: How the server differs from OpenAI's; not at all if not given.
+        path: Below the base URL, the version segment included.
+    """
+
+    name = "openai_responses"
+
+    def __init__(self, quirks: Quirks | None = None, *, path: str = PATH) -> None:
+        self.quirks = quirks or Quirks()
+        self.path = path
+
+    def build_request(self, request: ChatRequest) -> WireRequest:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return build_request(request, self.quirks, self.path)
+
+    def decoder(self) -> StreamDecoder:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return OpenAIResponsesDecoder()
+
+    def error(self, reply: ErrorReply) -> ProviderError:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        return reply_error(reply)

@@ -1,0 +1,319 @@
+"""When a request is made again, and when it is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from engine.support import (
+    END,
+    HELLO,
+    LONG,
+    STOP,
+    WHOLE,
+    WORDS,
+    client_of,
+    error_of,
+    error_type,
+    http_response,
+    is_complete,
+    lasting,
+    peer,
+    read,
+    read_request,
+    sse,
+    text_of,
+)
+
+from dhenara_stream.simulator import (
+    CleanCut,
+    Drop,
+    ErrorEvent,
+    Reset,
+    Respond,
+    Silence,
+    Simulator,
+    TornChunk,
+)
+
+Items = list[tuple[Any, Any]]
+
+
+async def attempts(fault: Any, **settings: Any) -> tuple[int, Items]:
+    """How many requests a call makes that always fails so, and what comes of it."""
+    async with Simulator(LONG, faults=fault) as sim, client_of(sim.url, **settings) as client:
+        items = await read(await client.generate_async(prompt="Hi"))
+        return len(sim.requests), items
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 520, 529])
+async def test_what_may_pass_is_tried_three_times(status: int) -> None:
+    made, items = await attempts(Respond(status))
+    assert made == 3
+    assert error_of(items)["attempts"] == 3
+    assert error_of(items)["retryable"] is True
+    assert error_of(items)["http_status"] == status
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 418, 422])
+async def test_what_will_not_pass_is_tried_once(status: int) -> None:
+    made, items = await attempts(Respond(status))
+    assert made == 1
+    assert error_of(items)["retryable"] is False
+
+
+@pytest.mark.parametrize("retries", [1, 2, 5])
+async def test_the_number_of_attempts_is_the_callers(retries: int) -> None:
+    made, items = await attempts(Respond(500), retries=retries)
+    assert made == error_of(items)["attempts"] == retries
+
+
+async def test_a_call_that_is_not_streamed_is_made_again_too() -> None:
+    async with Simulator(LONG, faults=[Respond(500), Respond(529), None]) as sim:
+        response = await client_of(sim.url, streaming=False).generate_async(prompt="Hi")
+        assert response.chat_response is not None
+        assert response.chat_response.text() == WORDS
+        assert response.status is not None
+        assert response.status.timing is not None
+        assert response.status.timing.attempts == len(sim.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Reset(), Reset(deltas=0), Drop(), TornChunk(), CleanCut(), CleanCut(deltas=0)],
+    ids=repr,
+)
+async def test_a_connection_that_breaks_before_content_is_made_again(fault: Any) -> None:
+    made, items = await attempts(fault)
+    assert made == 3
+    assert error_of(items)["content_delivered"] is False
+
+
+@pytest.mark.parametrize("fault", [Drop, TornChunk, CleanCut, ErrorEvent])
+@pytest.mark.parametrize("deltas", [1, 5])
+async def test_after_content_nothing_is_made_again(fault: Any, deltas: int) -> None:
+    made, items = await attempts(fault(deltas=deltas))
+    assert made == 1
+    assert error_of(items)["content_delivered"] is True
+    assert error_of(items)["attempts"] == 1
+
+
+async def test_silence_before_content_is_not_waited_for_twice_as_long() -> None:
+    async with lasting(0.4):
+        made, items = await attempts(Silence(events=0), first_event_timeout=0.2, retries=2)
+    assert made == 2
+    assert error_type(items) == "FirstEventTimeout"
+
+
+# --- errors inside a stream
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "made"),
+    [
+        ("overloaded_error", 529, 3),
+        ("rate_limit_error", 429, 3),
+        ("api_error", 500, 3),
+        ("timeout_error", 504, 3),
+        ("invalid_request_error", 400, 1),
+        ("authentication_error", 401, 1),
+        ("billing_error", 402, 1),
+    ],
+)
+async def test_an_error_event_before_content_counts_as_the_status_it_stands_for(
+    kind: str, status: int, made: int
+) -> None:
+    count, items = await attempts(ErrorEvent(deltas=0, type=kind))
+    assert count == made
+    assert error_of(items)["http_status"] == status
+    assert error_of(items)["code"] == kind
+
+
+async def test_of_an_attempt_that_failed_nothing_is_seen() -> None:
+    def start(name: str) -> str:
+        message = f'{{"id":"{name}","model":"{name}","usage":{{"input_tokens":1}}}}'
+        return f'{{"type":"message_start","message":{message}}}'
+
+    failure = '{"type":"error","error":{"type":"overloaded_error","message":"Later"}}'
+
+    async def answer(stream: anyio.abc.SocketStream, number: int) -> None:
+        await read_request(stream)
+        end = (failure,) if number < 3 else (HELLO, END, STOP)
+        await stream.send(http_response(sse(start(f"m{number}"), *end)))
+
+    async with peer(answer) as server, client_of(server.url) as client:
+        items = await read(await client.generate_async(prompt="Hi"))
+    assert text_of(items) == "Hello"
+    assert {chunk.id for chunk, _ in items if chunk} == {"m3"}
+    metadata = items[-1][1].chat_response.metadata.provider_metadata
+    assert (metadata["id"], metadata["model"]) == ("m3", "m3")
+
+
+# --- when
+
+
+@pytest.mark.parametrize(
+    ("headers", "least"),
+    [
+        ({"retry-after-ms": "120"}, 0.12),
+        ({"retry-after": "0.12"}, 0.12),
+        ({"retry-after-ms": "120", "retry-after": "9"}, 0.12),
+        ({"retry-after": "0"}, 0.0),
+        (
+            {"retry-after": format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)},
+            0.0,
+        ),
+    ],
+    ids=["milliseconds", "seconds", "both", "none", "a date that has passed"],
+)
+async def test_the_provider_is_waited_for_as_long_as_it_says(
+    headers: dict[str, str], least: float
+) -> None:
+    async with lasting(least):
+        made, items = await attempts([Respond(429, headers=headers), None], retry_delay=9.0)
+    assert made == 2
+    assert is_complete(items)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "61"},
+        {"retry-after": "86400"},
+        {"retry-after-ms": "60001"},
+        {"retry-after": format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)},
+    ],
+    ids=["61 s", "a day", "60001 ms", "a date"],
+)
+async def test_a_wait_of_more_than_a_minute_is_reported_at_once(headers: dict[str, str]) -> None:
+    async with lasting(0.0):
+        made, items = await attempts(Respond(429, headers=headers))
+    assert made == 1
+    assert error_of(items)["retry_after"] > 60
+    assert error_of(items)["retryable"] is True
+
+
+async def test_the_wait_is_told_when_the_attempts_are_used_up() -> None:
+    _, items = await attempts(Respond(529, retry_after=0.01), retries=2)
+    assert error_of(items)["retry_after"] == 0.01
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "nan", "inf", ""])
+async def test_a_wait_that_cannot_be_read_is_ours(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = waits(monkeypatch)
+    made, _ = await attempts(Respond(429, headers={"retry-after": value}), retries=2)
+    assert made == 2
+    assert bounds == [(0, 0.0)]
+
+
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """The bounds that waits are drawn from; each is then nothing."""
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return 0.0
+
+    monkeypatch.setattr("random.uniform", uniform)
+    return bounds
+
+
+async def test_waits_double_up_to_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = waits(monkeypatch)
+    await attempts(Respond(500), retries=5, retry_delay=2.0, max_retry_delay=9.0)
+    assert bounds == [(0, 2.0), (0, 4.0), (0, 8.0), (0, 9.0)]
+
+
+async def test_the_deadline_is_not_waited_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    async with lasting(0.0):
+        made, items = await attempts(Respond(500), retry_delay=9.0, timeout=5.0)
+    assert made == 1
+    assert error_type(items) == "ServerError"
+
+
+async def test_the_deadline_holds_over_all_attempts() -> None:
+    async with lasting(0.4):
+        made, items = await attempts(Silence(), first_event_timeout=0.15, timeout=0.4, retries=9)
+    assert made == 3
+    assert error_type(items) == "DeadlineExceeded"
+
+
+# --- the provider's word
+
+
+@pytest.mark.parametrize(("status", "word", "made"), [(400, "true", 3), (500, "false", 1)])
+async def test_the_provider_may_say_whether_to_try_again(status: int, word: str, made: int) -> None:
+    count, items = await attempts(Respond(status, headers={"x-should-retry": word}))
+    assert count == made
+    assert error_of(items)["retryable"] is (word == "true")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Respond(402, headers={"x-should-retry": "true"}),
+        Respond(429, type="insufficient_quota"),
+        Respond(400, message="Your credit balance is too low to access the Anthropic API."),
+        Respond(429, type="billing_error", retry_after=0.01),
+    ],
+    ids=repr,
+)
+async def test_no_wait_fills_an_account(fault: Respond) -> None:
+    made, items = await attempts(fault)
+    assert made == 1
+    assert error_of(items)["retryable"] is False
+
+
+# --- connections that died in the pool
+
+
+async def test_a_connection_that_died_in_the_pool_is_replaced_for_free() -> None:
+    async def once(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(WHOLE))
+        await read_request(stream)  # and closes
+
+    async with peer(once) as server, client_of(server.url, retries=1) as client:
+        for _ in range(3):
+            response = await client.generate_async(prompt="Hi")
+            assert is_complete(await read(response))
+            assert response.status is not None
+            assert response.status.timing is not None
+            assert response.status.timing.attempts == 1
+        assert server.connections == 3
+
+
+async def test_a_connection_is_replaced_for_free_once_only() -> None:
+    async def once(stream: anyio.abc.SocketStream, number: int) -> None:
+        await read_request(stream)
+        if number == 1:
+            await stream.send(http_response(WHOLE))
+            await read_request(stream)
+
+    async with peer(once) as server, client_of(server.url, retries=2) as client:
+        await read(await client.generate_async(prompt="Hi"))
+        items = await read(await client.generate_async(prompt="Hi"))
+        assert error_type(items) == "StreamInterrupted"
+        assert error_of(items)["attempts"] == 2
+        assert server.connections == 1 + 2
+
+
+async def test_a_connection_that_dies_within_the_answer_is_not_replaced_for_free() -> None:
+    async def half(stream: anyio.abc.SocketStream, number: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(WHOLE))
+        await read_request(stream)
+        await stream.send(http_response(WHOLE)[:150])
+
+    async with peer(half) as server, client_of(server.url, retries=1) as client:
+        await read(await client.generate_async(prompt="Hi"))
+        items = await read(await client.generate_async(prompt="Hi"))
+        assert error_type(items) == "StreamInterrupted"
+        assert server.connections == 1
