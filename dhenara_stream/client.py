@@ -16,7 +16,7 @@ from dhenara_stream.engine.stream import Call, ChatStream
 from dhenara_stream.engine.sync import Bridge
 from dhenara_stream.engine.transport import Transport
 from dhenara_stream.errors import ConfigError, UsageError
-from dhenara_stream.providers.registry import HTTPRequest, provider_for
+from dhenara_stream.providers.registry import http_request, route_for
 from dhenara_stream.types.genai.ai_model import AIModelEndpoint
 from dhenara_stream.types.genai.dhenara.request import (
     AIModelCallConfig,
@@ -166,12 +166,12 @@ class AIModelClient:
         messages: Sequence[MessageLike] | None,
     ) -> Call:
         endpoint, config = self.model_endpoint, self.config
-        provider = provider_for(endpoint)
+        route = route_for(endpoint)
         system, turns = conversation(
             prompt=prompt, context=context, instructions=instructions, messages=messages
         )
         asked = ChatRequest(endpoint=endpoint, config=config, system=system, turns=turns)
-        request = HTTPRequest.build(provider, asked)
+        request = http_request(route, asked)
         model = endpoint.ai_model
         facts = AnswerFacts(
             model=model.model_name,
@@ -183,7 +183,7 @@ class AIModelClient:
         )
         return Call(
             request=request,
-            dialect=provider.dialect,
+            dialect=route.dialect,
             facts=facts,
             config=config,
             api_provider=endpoint.api.provider.value,

@@ -50,6 +50,15 @@ class Recording:
         expected: dict[str, Any] = json.loads(self._read("expected.json"))
         return expected
 
+    @cached_property
+    def request(self) -> dict[str, Any] | None:
+        """The body of the request; ``None`` if it was not recorded."""
+        try:
+            request: dict[str, Any] = json.loads(self._read("request.json"))
+        except KeyError:
+            return None
+        return request
+
     @property
     def status(self) -> int:
         """The HTTP status."""

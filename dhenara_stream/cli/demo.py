@@ -57,9 +57,8 @@ TOKENS_PER_SECOND = 60.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--prompt", metavar="TEXT", help="what to ask")
-    parser.add_argument(
-        "--provider", metavar="NAME", help=f"ask a real service: {', '.join(PROVIDERS)}"
-    )
+    known = ", ".join(p.title for p in _providers())
+    parser.add_argument("--provider", metavar="NAME", help=f"ask a real service: {known}")
     parser.add_argument("--model", metavar="NAME", help="ask this model at its real service")
     parser.add_argument("--no-thinking", action="store_true", help="answer without thinking")
     parser.add_argument("--fast", action="store_true", help="let the simulator answer at once")
@@ -113,8 +112,9 @@ def _service(args: argparse.Namespace) -> Generator[_Service]:
 
 def _simulated(simulator: Simulator) -> _Service:
     addresses = simulator.base_urls
-    provider = next(p for p in PROVIDERS.values() if p.base_url_env in addresses)
-    address = addresses[provider.base_url_env]
+    served = ((p, env) for p in _providers() for env in p.base_url_envs if env in addresses)
+    provider, variable = next(served)
+    address = addresses[variable]
     model = _cheapest(_models(provider))
     api = AIModelAPI(
         provider=provider.api_provider, api_key="any-key-will-do", config={"base_url": address}
@@ -146,14 +146,20 @@ def _real(provider_name: str | None, model_name: str | None) -> _Service:
     return _Service(AIModelEndpoint(api=api, ai_model=model), title)
 
 
+def _providers() -> list[Provider]:
+    """Those that want a key and nothing else."""
+    return [provider for provider in PROVIDERS.values() if provider.key_required]
+
+
 def _provider(name: str | None, model_name: str | None) -> Provider:
     """The provider of that name; without one, the first that serves the model."""
-    for provider in PROVIDERS.values():
+    for provider in _providers():
         if provider.api_provider == name or (name is None and model_name in _models(provider)):
             return provider
     if name is not None:
-        raise ConfigError(f"--provider: {name!r} is not known; known: {', '.join(PROVIDERS)}")
-    known = ", ".join(model for provider in PROVIDERS.values() for model in _models(provider))
+        titles = ", ".join(provider.title for provider in _providers())
+        raise ConfigError(f"--provider: {name!r} is not known; known: {titles}")
+    known = ", ".join(model for provider in _providers() for model in _models(provider))
     raise ConfigError(f"--model: {model_name!r} is not known; known: {known}")
 
 

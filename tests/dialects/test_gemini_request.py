@@ -1008,10 +1008,7 @@ def test_hosted_search() -> None:
     search = WebSearchHostedTool(blocked_domains=["a.com"], max_uses=2, search_context_size="low")
     wire = build(hosted_tools=[search])
     assert wire.body["tools"] == [{"googleSearch": {}}]
-    assert notes(wire) == [
-        f"hosted_tools: {name}".split(":")[0]
-        for name in ("max_uses", "search_context_size", "blocked_domains")
-    ]
+    assert notes(wire) == ["hosted_tools"] * 3
     on_vertex = build(hosted_tools=[search], quirks=VERTEX)
     assert accepted(on_vertex)["tools"] == [{"googleSearch": {"excludeDomains": ["a.com"]}}]
     where = WebSearchHostedTool(user_location=HostedToolUserLocation(city="Rome"))
@@ -1513,7 +1510,8 @@ def joined(given_parts: list[Dict]) -> list[Dict]:
 
 
 def received_parts(recording: Recording) -> list[Dict]:
-    events = SSEDecoder().feed(recording.body)
+    sse = SSEDecoder()
+    events = [*sse.feed(recording.body), *sse.flush()]
     chunks = [msgspec.json.decode(event.data) for event in events if event.data.startswith(b"{")]
     candidates = [c["candidates"][0] for c in chunks if c.get("candidates")]
     return [part for c in candidates for part in c.get("content", {}).get("parts", ())]
@@ -1538,3 +1536,160 @@ def test_recorded_answers_go_back_as_they_came() -> None:
         seen += bool(received)
     assert wrong == {}
     assert seen > 250
+
+
+# What stands in recorded requests, said in this library's terms, and both in one spelling.
+
+
+def expressed(sent: Dict, model_name: str) -> Dict:
+    """The arguments of :func:`build` that ask for what a recorded request asks for."""
+    sent = spelled(sent)
+    config: Dict = dict(sent.pop("generationConfig", None) or {})
+    options: Dict = {"safety_settings": sent.pop("safetySettings", None), "thinking_config": {}}
+    fields: Dict = {"max_output_tokens": config.pop("maxOutputTokens", None)}
+    budget = config.pop("thinkingConfig", {})
+    if budget.get("includeThoughts"):
+        fields |= {"reasoning": True, "max_reasoning_tokens": budget.get("thinkingBudget")}
+        fields["reasoning_effort"] = str(budget.get("thinkingLevel", "")).lower() or None
+        del options["thinking_config"]
+    elif budget:
+        options["thinking_config"] = budget
+    if "responseJsonSchema" in config:
+        fields["structured_output"] = StructuredOutputConfig(
+            output_schema=config.pop("responseJsonSchema")
+        )
+        assert config.pop("responseMimeType") == "application/json"
+    fields |= choice_of(sent.pop("toolConfig", None) or {}, options)
+    tools = [dict(entry) for entry in sent.pop("tools", None) or []]
+    functions = [f for entry in tools for f in entry.pop("functionDeclarations", ())]
+    fields["tools"] = [function_of(function) for function in functions] or None
+    fields["hosted_tools"] = [SEARCH for entry in tools if entry == {"googleSearch": {}}] or None
+    options["tools"] = [entry for entry in tools if entry not in ({}, {"googleSearch": {}})]
+    system = sent.pop("systemInstruction", None) or {"parts": []}
+    messages = [message for said in said_in(sent.pop("contents")) for message in said]
+    assert sent == {}
+    return {
+        "model": MODELS.get(model_name) or model_with(PLAIN, unsupported_parameters=()),
+        "messages": messages,
+        "instructions": [part["text"] for part in system["parts"]],
+        "options": {**options, "generation_config": config},
+        **fields,
+    }
+
+
+def choice_of(config: Dict, options: Dict) -> Dict:
+    calling = config.get("functionCallingConfig", {})
+    names, mode = calling.get("allowedFunctionNames"), calling.get("mode")
+    if names:
+        return {"tool_choice": ToolChoice(type="specific", specific_tool_name=names[0])}
+    if mode is not None:
+        kinds = {"AUTO": "zero_or_more", "ANY": "one_or_more", "NONE": None}
+        return {"tool_choice": ToolChoice(type=kinds[mode])}  # type: ignore[arg-type]
+    options["tool_config"] = config
+    return {}
+
+
+def function_of(declared: Dict) -> ToolDefinition:
+    schema = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
+    return ToolDefinition.from_schema(
+        declared["name"], {"properties": {}, **lowered(schema), "type": "object"},
+        declared.get("description"),
+    )
+
+
+def said_in(contents: list[Dict]) -> Iterator[list[Any]]:
+    calls: list[Any] = []
+    for content in contents:
+        if content.get("role") == "model":
+            decoder = GeminiDecoder()
+            whole_ = {"candidates": [{"content": content, "finishReason": "STOP"}]}
+            said = decoder.decode_document(msgspec.json.encode(whole_))
+            answer = answer_of(decoder, iter([said]))
+            calls = answer.tools()
+            yield [answer]
+        else:
+            yield [message for part in content["parts"] for message in asked(part, calls)]
+
+
+def asked(part: Dict, calls: list[Any]) -> Iterator[Any]:
+    if "functionResponse" in part:
+        answered = part["functionResponse"]
+        key = "call_id" if "id" in answered else "name"
+        wanted = answered.get("id", answered["name"])
+        match = next((found for found in calls if getattr(found, key) == wanted), calls[0])
+        calls.remove(match)
+        output = answered["response"]
+        alone = output.keys() == {"output"}
+        yield ToolCallResult(call_id=match.call_id, output=output["output"] if alone else output)
+    elif "text" in part:
+        yield part["text"]
+    elif "inlineData" in part:
+        data = base64.b64decode(part["inlineData"]["data"])
+        file = StoredFile.from_bytes(data, "a", part["inlineData"]["mimeType"])
+        yield Prompt(text="", files=[file])
+    else:
+        uri, kind = part["fileData"]["fileUri"], part["fileData"]["mimeType"]
+        yield Prompt(text="", files=[StoredFile.from_url(uri, mime_type=kind)])
+
+
+def spelled(value: Any) -> Any:
+    """In camel case, without what says nothing."""
+    if isinstance(value, list):
+        return [spelled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {k: spelled(v) for k, v in value.items() if (k, v) != ("thought", False)}
+    return {re.sub("_([a-z])", lambda m: m[1].upper(), k): v for k, v in kept.items()}
+
+
+def lowered(value: Any) -> Any:
+    """A schema whose types are written as JSON schema has them."""
+    if isinstance(value, list):
+        return [lowered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: item.lower() if key == "type" and isinstance(item, str) else lowered(item)
+        for key, item in value.items()
+    }
+
+
+def compared(sent: Any) -> Any:
+    """A body, in the one spelling in which two of them are compared."""
+    made = spelled(msgspec.json.decode(msgspec.json.encode(sent)))
+    made["contents"] = list(merged(made["contents"]))
+    (made.get("systemInstruction") or {}).pop("role", None)
+    tools = made.get("tools") or ()
+    functions = [f for entry in tools for f in entry.pop("functionDeclarations", ())]
+    for function in functions:
+        schema = function.pop("parameters", None) or function.pop("parametersJsonSchema", None)
+        function.pop("parametersJsonSchema", None)
+        if schema and schema.get("properties"):
+            function["schema"] = lowered(schema)
+    own = [{k: v for k, v in entry.items() if v is not None} for entry in tools]
+    made["tools"] = [*functions, *filter(None, own)]
+    config = made.get("generationConfig") or {}
+    level = config.get("thinkingConfig", {}).get("thinkingLevel")
+    if level:
+        config["thinkingConfig"]["thinkingLevel"] = level.upper()
+    made["generationConfig"] = config
+    return {name: value for name, value in made.items() if value}
+
+
+def merged(contents: list[Dict]) -> Iterator[Dict]:
+    """The contents with those of one role that follow one another as one."""
+    for role, some in itertools.groupby(contents, lambda content: content.get("role", "user")):
+        yield {"role": role, "parts": joined([part for each in some for part in each["parts"]])}
+
+
+@needs_corpus
+def test_recorded_requests_can_be_asked_for() -> None:
+    wrong: dict[str, Any] = {}
+    found = [recording for recording in streams("gemini") if recording.request]
+    for recording in found:
+        sent = recording.request or {}
+        wire = build(**expressed(sent, recording.meta["model"]))
+        if compared(wire.body) != compared(sent):
+            wrong[recording.id] = (compared(wire.body), compared(sent), wire.adjustments)
+    assert wrong == {}
+    assert len(found) == 291

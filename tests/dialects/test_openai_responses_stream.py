@@ -1644,7 +1644,7 @@ def objects(types: list[str], inner: st.SearchStrategy[Any]) -> st.SearchStrateg
 values = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | objects(WORDS, inner),
-    max_leaves=8,
+    max_leaves=6,
 )
 payload_lists = st.lists(objects(KINDS, values).map(json.dumps), min_size=1, max_size=2)
 event_lists = st.lists(
@@ -1655,7 +1655,7 @@ event_lists = st.lists(
         | st.binary(max_size=20),
         st.sampled_from(["", *KINDS]),
     ),
-    max_size=8,
+    max_size=5,
 )
 
 

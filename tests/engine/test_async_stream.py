@@ -708,8 +708,8 @@ async def test_a_clock_ends_the_wait_when_it_says(
             assert error_type(items) == error.__name__
             assert setting in error_of(items)["message"]
             assert issubclass(error, TimeoutError)
-        with anyio.fail_after(2):
-            await sim.wait_closed()
+            with anyio.fail_after(2):
+                await sim.wait_closed()
 
 
 async def test_a_handshake_that_is_not_answered_ends_with_the_connect_timeout() -> None:

@@ -149,15 +149,14 @@ def test_an_answer_that_is_not_streamed() -> None:
 
 
 def test_errors_are_raised_where_that_is_wanted() -> None:
-    with Simulator(faults=Respond(401)) as sim:
-        with sync_client(sim.url, raise_errors=True) as client:
-            stream = client.generate(prompt="Hi").stream_generator
-            with pytest.raises(AuthenticationError):
-                next(stream)
-            assert list(stream) == []
-        with sync_client(sim.url, raise_errors=True, streaming=False) as client:
-            with pytest.raises(AuthenticationError):
-                client.generate(prompt="Hi")
+    with Simulator(faults=Respond(401)) as sim, sync_client(sim.url, raise_errors=True) as client:
+        stream = client.generate(prompt="Hi").stream_generator
+        with pytest.raises(AuthenticationError):
+            next(stream)
+        assert list(stream) == []
+        client.config.streaming = False
+        with pytest.raises(AuthenticationError):
+            client.generate(prompt="Hi")
 
 
 def test_a_failure_is_an_item_where_it_is_not() -> None:

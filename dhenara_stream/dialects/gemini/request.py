@@ -12,8 +12,8 @@ What a model takes is data, in its ``ChatModelSettings``, and what a place takes
   the lowest, for these models always think. An effort alone means reasoning, but shows none of it.
 - Thinking, for models that take a budget: 0 without reasoning, the least there is where it cannot
   be off. The model decides if nothing else is said, but the answer keeps a quarter of
-  ``max_output_tokens``. An effort counts as the budget that Google's OpenAI-compatible API makes
-  of it.
+  ``max_output_tokens``, unless ``max_reasoning_tokens`` leaves it less. An effort counts as the
+  budget that Google's OpenAI-compatible API makes of it.
 - Tools of the API's own go together with functions only if the model and the place tell what those
   tools did (``includeServerSideToolInvocations``); else they are left out.
 - A forced tool choice is ``ANY``. Strict tools are ``VALIDATED``, where none is forced.
@@ -355,8 +355,9 @@ def _budget(draft: _Draft) -> int:
     off = least if draft.refuses("thinkingBudget", "0") else 0
     if not config.reasoning and config.reasoning_effort is None:
         return off
+    limit = _max_output_tokens(draft) or math.inf
     wanted = config.max_reasoning_tokens or _effort_budget(draft)
-    room = _room(draft)
+    room = limit if config.max_reasoning_tokens else limit - limit // ANSWER_SHARE
     if wanted is None and room >= DYNAMIC_MOST:
         return DYNAMIC
     if room < least:
@@ -370,12 +371,6 @@ def _budget(draft: _Draft) -> int:
     if config.max_reasoning_tokens not in (None, budget):
         draft.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
     return budget
-
-
-def _room(draft: _Draft) -> float:
-    """How many tokens the answer leaves for thinking."""
-    limit = _max_output_tokens(draft)
-    return math.inf if limit is None else limit - limit // ANSWER_SHARE
 
 
 def _effort_budget(draft: _Draft) -> int | None:
@@ -407,7 +402,7 @@ class _Tools:
         ]
         self._own = [
             *(found for tool in draft.config.hosted_tools or [] for found in _search(draft, tool)),
-            *(tool for tool in raw if tool),
+            *filter(None, ({k: v for k, v in tool.items() if v is not None} for tool in raw)),
         ]
         names = [as_dict(function).get("name") for function in self._functions]
         check_names([name for name in names if isinstance(name, str)])

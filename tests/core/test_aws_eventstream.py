@@ -1,0 +1,275 @@
+"""The framing of Amazon's event streams: whole, at every cut, and broken in every way."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import random
+import struct
+import zipfile
+
+import pytest
+from corpus import CORPUS, needs_corpus
+
+from dhenara_stream.core import aws_eventstream
+from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
+from dhenara_stream.core.sse import ServerSentEvent
+from dhenara_stream.errors import EventTooLarge, ProtocolError
+
+TRANSCRIPT = (
+    bytes.fromhex("000000e20000004bd638d3ce")
+    + bytes.fromhex("0b3a6576656e742d747970650700056368756e6b")
+    + bytes.fromhex("0d3a636f6e74656e742d747970650700106170706c69636174696f6e2f6a736f6e")
+    + bytes.fromhex("0d3a6d6573736167652d747970650700056576656e74")
+    + b'{"bytes":"eyJ0eXBlIjoiY29udGVudF9ibG9ja19kZWx0YSIsImluZGV4IjowLCJkZWx0YSI6eyJ0eXBlIjoid'
+    b'GV4dF9kZWx0YSIsInRleHQiOiJIaSJ9fQ==","p":"abcd"}' + bytes.fromhex("528ecb0b")
+)
+HI = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}'
+LIMIT = 2**20
+
+
+def text_header(name: str, value: str) -> bytes:
+    data = value.encode()
+    return header(name, 7, struct.pack(">H", len(data)) + data)
+
+
+def header(name: str, kind: int, value: bytes) -> bytes:
+    return bytes([len(name)]) + name.encode() + bytes([kind]) + value
+
+
+def frame(headers: bytes, payload: bytes = b"") -> bytes:
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    data = prelude + struct.pack(">I", binascii.crc32(prelude)) + headers + payload
+    return data + struct.pack(">I", binascii.crc32(data))
+
+
+def event(data: bytes, kind: str = "chunk") -> bytes:
+    payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": "ab"}).encode()
+    return frame(text_header(":message-type", "event") + text_header(":event-type", kind), payload)
+
+
+def exception(name: str, payload: bytes) -> bytes:
+    told = text_header(":message-type", "exception") + text_header(":exception-type", name)
+    return frame(told, payload)
+
+
+def decode(data: bytes, *cuts: int) -> list[ServerSentEvent]:
+    decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
+    edges = [0, *cuts, len(data)]
+    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    if decoder.error is not None:
+        raise decoder.error
+    return events + decoder.flush()
+
+
+def error_of(data: bytes) -> dict[str, object]:
+    (event,) = decode(data)
+    assert event.event == "error"
+    told: dict[str, object] = json.loads(event.data)["error"]
+    return told
+
+
+# --- what comes out
+
+
+def test_the_transcript() -> None:
+    assert len(TRANSCRIPT) == 226
+    assert decode(TRANSCRIPT) == [ServerSentEvent(HI)]
+    assert event(HI) != TRANSCRIPT
+    assert decode(event(HI)) == [ServerSentEvent(HI)]
+
+
+def test_every_cut_gives_the_same_events() -> None:
+    data = TRANSCRIPT + event(b'{"a":1}') + exception("throttlingException", b"{}") + TRANSCRIPT
+    whole = decode(data)
+    assert len(whole) == 4
+    for cut in range(len(data) + 1):
+        assert decode(data, cut) == whole
+    assert decode(data, *range(1, len(data))) == whole
+
+
+def test_headers_of_all_types_are_passed_over() -> None:
+    others = [
+        *(header("true", 0, b""), header("false", 1, b""), header("byte", 2, b"x")),
+        *(header("short", 3, b"xx"), header("int", 4, b"x" * 4), header("long", 5, b"x" * 8)),
+        *(header("bytes", 6, b"\0\2\xff\xfe"), header("time", 8, b"x" * 8)),
+        header("uuid", 9, b"x" * 16),
+    ]
+    told = text_header(":event-type", "chunk") + text_header(":message-type", "event")
+    payload = json.dumps({"bytes": base64.b64encode(HI).decode()}).encode()
+    assert decode(frame(b"".join(others) + told, payload)) == [ServerSentEvent(HI)]
+
+
+@pytest.mark.parametrize("payload", [b'{"metrics":{}}', b"no json", b'{"bytes":"?"}'])
+def test_an_event_of_bedrocks_own_comes_as_it_is(payload: bytes) -> None:
+    told = text_header(":message-type", "event") + text_header(":event-type", "metadata")
+    assert decode(frame(told, payload)) == [ServerSentEvent(payload, "metadata")]
+
+
+# --- errors inside a stream
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "status"),
+    [
+        ("throttlingException", "rate_limit_error", 429),
+        ("validationException", "invalid_request_error", 400),
+        ("internalServerException", "api_error", 500),
+        ("modelStreamErrorException", "api_error", 424),
+        ("modelTimeoutException", "timeout_error", 408),
+        ("serviceUnavailableException", "overloaded_error", 503),
+        ("somethingNewException", "somethingNewException", 500),
+    ],
+)
+def test_an_exception_is_an_error(name: str, kind: str, status: int) -> None:
+    payload = b'{"message":"Too many tokens","originalStatusCode":500}'
+    error = error_of(exception(name, payload))
+    assert error["type"] == kind
+    assert error["status"] == status
+    assert error["message"] == "Too many tokens"
+    assert error["aws"] == json.loads(payload)
+
+
+def test_an_event_that_is_an_exception_by_its_type() -> None:
+    told = text_header(":message-type", "event")
+    told += text_header(":event-type", "throttlingException")
+    error = error_of(frame(told, b'{"Message":"slow"}'))
+    assert (error["status"], error["message"]) == (429, "slow")
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "kind", "message"),
+    [
+        ({":error-code": "Oops", ":error-message": "It broke"}, b"", "Oops", "It broke"),
+        ({":error-code": "Oops"}, b"plain words", "Oops", "plain words"),
+        ({":error-code": "Oops"}, b"", "Oops", "Oops"),
+        ({}, b"[]", "api_error", "[]"),
+        ({}, b"", "api_error", ""),
+    ],
+)
+def test_an_error_message(headers: dict[str, str], payload: bytes, kind: str, message: str) -> None:
+    told = b"".join(text_header(*item) for item in {":message-type": "error", **headers}.items())
+    error = error_of(frame(told, payload))
+    assert (error["type"], error["status"], error["message"]) == (kind, 500, message)
+
+
+# --- what is no event stream
+
+
+def broken(data: bytes) -> ProtocolError:
+    """The error that the bytes end with, the same whole and byte by byte."""
+    found: list[ProtocolError] = []
+    for cuts in ((), range(1, len(data))):
+        with pytest.raises(ProtocolError) as caught:
+            decode(data, *cuts)
+        found.append(caught.value)
+    assert str(found[0]) == str(found[1])
+    return found[0]
+
+
+@pytest.mark.parametrize("at", range(len(TRANSCRIPT)))
+def test_a_bit_that_flipped_is_noticed(at: int) -> None:
+    data = bytearray(TRANSCRIPT)
+    data[at] ^= 1
+    assert "checksum" in str(broken(bytes(data)))
+
+
+def prelude(total: int, headers: int) -> bytes:
+    data = struct.pack(">II", total, headers)
+    return data + struct.pack(">I", binascii.crc32(data))
+
+
+@pytest.mark.parametrize(
+    ("total", "headers"),
+    [(0, 0), (15, 0), (20, 5), (2**31, 128 * 1024 + 1)],
+    ids=["empty", "less than a frame", "more headers than frame", "too many headers"],
+)
+def test_lengths_that_cannot_be(total: int, headers: int) -> None:
+    assert "cannot be" in str(broken(prelude(total, headers)))
+
+
+def test_a_frame_that_is_too_large_is_refused_before_it_is_there() -> None:
+    error = broken(prelude(LIMIT + 1, 0))
+    assert isinstance(error, EventTooLarge)
+    assert "max_event_bytes" in str(error)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"\x05abc",
+        b"\x01",
+        header("a", 10, b""),
+        header("a", 7, b"\0\x05abc"),
+        header("a", 7, b"\0\1\xff"),
+        b"\x01\xff\x00",
+        header("a", 5, b"1234"),
+    ],
+    ids=["name cut", "no type", "a new type", "text cut", "no UTF-8", "name no UTF-8", "cut"],
+)
+def test_headers_that_cannot_be_read(headers: bytes) -> None:
+    assert "header" in str(broken(frame(headers)))
+
+
+def test_events_before_an_error_are_not_lost_and_nothing_comes_after() -> None:
+    decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
+    assert decoder.feed(TRANSCRIPT + b"\xff" * 16) == [ServerSentEvent(HI)]
+    assert decoder.error is not None
+    for call in (lambda: decoder.feed(TRANSCRIPT), decoder.flush):
+        with pytest.raises(ProtocolError, match="prelude"):
+            call()
+
+
+def test_a_frame_that_is_cut_is_no_event() -> None:
+    decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
+    assert decoder.feed(TRANSCRIPT + TRANSCRIPT[:-1]) == [ServerSentEvent(HI)]
+    assert decoder.flush() == []
+
+
+def test_a_long_frame_in_small_pieces_is_joined_once() -> None:
+    data = event(b"x" * 200_000)
+    assert decode(data, *range(16, len(data), 16)) == [ServerSentEvent(b"x" * 200_000)]
+
+
+def test_the_limits_are_those_of_the_reference_client() -> None:
+    reference = pytest.importorskip("botocore.eventstream")
+    assert reference._MAX_HEADERS_LENGTH == aws_eventstream.MAX_HEADERS
+
+
+# --- what Bedrock really sent
+
+
+def recorded() -> list[tuple[str, bytes]]:
+    """Ids and bodies of the recorded event streams."""
+    if not CORPUS.is_dir():
+        return []
+    found: list[tuple[str, bytes]] = []
+    with zipfile.ZipFile(CORPUS / "streams.zip") as archive:
+        for name in archive.namelist():
+            if not (name.startswith("other/") and name.endswith("/meta.json")):
+                continue
+            meta = json.loads(archive.read(name))
+            if meta["content_type"] == "application/vnd.amazon.eventstream":
+                body = archive.read(name.replace("meta.json", "response.sse"))
+                found.append((meta["id"], body))
+    return found
+
+
+@needs_corpus
+def test_recorded_streams_decode_whole_and_in_pieces() -> None:
+    streams = recorded()
+    assert len(streams) > 100
+    unread: list[str] = []
+    for name, body in streams:
+        try:
+            whole = decode(body)
+        except ProtocolError:
+            unread.append(name)
+            continue
+        cuts = sorted(random.Random(name).sample(range(len(body)), min(20, len(body))))
+        assert decode(body, *cuts) == whole
+        for item in whole:
+            json.loads(item.data)
+    assert unread == []
