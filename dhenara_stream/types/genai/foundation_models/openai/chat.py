@@ -1,7 +1,7 @@
 """OpenAI's chat models.
 
 Reasoning models refuse sampling parameters while they reason. Those that know effort ``none``
-(GPT-5.1 to 5.5 but for Pro and the 5.1 Codex models) take ``temperature``, ``top_p`` and
+(GPT-5.1 to 5.5 but for the Pro and Codex models) take ``temperature``, ``top_p`` and
 ``logprobs`` there, so for them only what is refused at every effort is listed.
 
 Prices are those of prompts up to 272,000 tokens; GPT-5.4 and 5.5 cost more beyond.
@@ -197,7 +197,7 @@ GPT53Codex = FoundationModel(
         supports_reasoning=True,
         reasoning_control="effort",
         supported_reasoning_efforts=_TO_XHIGH,
-        unsupported_parameters=(*_PENALTIES, "stop"),
+        unsupported_parameters=(*_SAMPLING, *_PENALTIES, "stop"),
     ),
     cost_data=ChatModelCostData(
         input_token_cost_per_million=1.75,
