@@ -30,6 +30,8 @@ STATUS_OF_TYPE = {
     # OpenAI
     "rate_limit_exceeded": 429,
     "slow_down": 429,
+    "invalid_api_key": 401,
+    "model_not_found": 404,
     "tokens": 429,
     "requests": 429,
     "insufficient_quota": 429,
@@ -115,6 +117,9 @@ class _Said:
         self.message = _cleaned_text(found.strip()) if found else self._body_in_words()
         kinds = [inner.get(key) for key in ("type", "status", "code")]
         self.code = next((_cleaned_text(str(k)) for k in kinds if _is_code(k)), None)
+        # The code says more than the type: an `invalid_request_error` may be an `invalid_api_key`.
+        meant = (STATUS_OF_TYPE.get(as_text(kind)) for kind in reversed(kinds))
+        self.virtual_status = next((status for status in meant if status), None)
         ids = (as_text(outer.get("request_id")), as_text(inner.get("request_id")))
         self.request_id = next((_cleaned_text(i) for i in ids if i), None)
         numbers = [str(inner.get(key)) for key in ("status_code", "statusCode", "code", "status")]
@@ -137,7 +142,7 @@ _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 def stream_error(payload: Any) -> ProviderError:
     """The error that an event, or a body under a success status, stands for."""
     said = _Said(payload)
-    status = STATUS_OF_TYPE.get(said.code or "") or said.status
+    status = said.virtual_status or said.status
     if status is None:
         status = 400 if (said.code or "").startswith("invalid_") else 500
     about = f" ({said.code})" if said.code else ""
