@@ -71,6 +71,9 @@ PATHS = {
     "dhenara_stream.types.genai.foundation_models.google.chat": "CHAT_MODELS Gemini25Flash",
     "dhenara_stream.types.genai.foundation_models.deepseek.chat": "CHAT_MODELS DeepseekV4Flash",
     "dhenara_stream.types.conversation": "ConversationNode",
+    "dhenara_stream.providers": """
+        PROVIDERS SERVICES Provider Quirks Route register_provider register_service
+        """,
     "dhenara_stream.types.resource": "ResourceConfig ResourceConfigItem",
 }
 

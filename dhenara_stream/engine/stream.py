@@ -327,14 +327,15 @@ class ChatStream:
 
     async def _send(self) -> httpx.Response:
         limits = httpx.Timeout(None, connect=self.call.config.connect_timeout)
-        trace = _Trace(self.follow)
+        trace = _Trace()
         try:
             with _Interruptible(self, self._clocks.next()) as scope:
+                trace.follow = partial(self._follow, scope)
                 self._request = await signed(self.call.request)
                 return await self._transport.send(self._request, limits, {"trace": trace})
             raise self._timeout(scope)
         finally:
-            trace.end()
+            trace.follow = None
             if self._connecting:
                 await self._close_half_open()
 
@@ -345,11 +346,9 @@ class ChatStream:
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await stream.aclose()
 
-    def follow(self, event: str, info: Any) -> None:
+    def _follow(self, scope: anyio.CancelScope, event: str, info: Any) -> None:
         """Move the deadline with the connection's progress: connect, then the first event."""
-        clocks, scope = self._clocks, self._scope
-        if scope is None:
-            return
+        clocks = self._clocks
         if event == "connection.connect_tcp.started":
             self._connecting = True
             scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
@@ -591,15 +590,12 @@ class _Trace:
     The connection keeps it, maybe for long; so it must not keep the stream.
     """
 
-    def __init__(self, follow: Callable[[str, Any], None]) -> None:
-        self._follow: Callable[[str, Any], None] | None = follow
+    def __init__(self) -> None:
+        self.follow: Callable[[str, Any], None] | None = None
 
     async def __call__(self, event: str, info: Any) -> None:
-        if self._follow is not None:
-            self._follow(event, info)
-
-    def end(self) -> None:
-        self._follow = None
+        if self.follow is not None:
+            self.follow(event, info)
 
 
 class _Interruptible:

@@ -203,7 +203,7 @@ class _Process:
 
 
 _process = _Process()
-if hasattr(os, "register_at_fork"):
+with suppress(AttributeError):  # not on Windows
     os.register_at_fork(after_in_child=_process.forget_parent)
 atexit.register(_process.shut_down)
 
@@ -220,7 +220,6 @@ class _Link:
         self.ended = threading.Event()
         self._open = False
         self._scope: anyio.CancelScope | None = None
-        self._cancelled = False
         self._waiting = False
         self._wakes: SimpleQueue[None] = SimpleQueue()
 
@@ -229,10 +228,9 @@ class _Link:
     async def pump(self, call: Call, transport: Transport) -> None:
         """Run the stream and hand over what comes."""
         try:
-            with anyio.CancelScope() as self._scope:
-                if not self._cancelled:
-                    self.core = ChatStream(call, transport)
-                    await self._run(self.core)
+            with self._own_scope():
+                self.core = ChatStream(call, transport)
+                await self._run(self.core)
         finally:
             self.over = True
             self._wake()
@@ -248,16 +246,16 @@ class _Link:
                 if self._waiting:
                     # Runs when this task next waits: until then, more may come.
                     self.loop.call_soon(self._wake)
-                while len(self.items) >= HIGH_WATER:
+                if len(self.items) >= HIGH_WATER:
                     await self._wait_for_room()
         finally:
             with anyio.CancelScope(shield=True):
                 await core.release()
 
     async def _wait_for_room(self) -> None:
+        # Before the second look: the caller may just have taken the last item, and not seen it.
         full = self.full = anyio.Event()
-        # The caller may have taken the last item before it could see the event.
-        if len(self.items) >= HIGH_WATER:
+        while len(self.items) >= HIGH_WATER and not full.is_set():
             await full.wait()
 
     def _wake(self) -> None:
@@ -265,10 +263,13 @@ class _Link:
             self._waiting = False
             self._wakes.put(None)
 
+    def _own_scope(self) -> anyio.CancelScope:
+        # Made by whichever comes first, the pump or what cancels it.
+        self._scope = self._scope or anyio.CancelScope()
+        return self._scope
+
     def _cancel(self) -> None:
-        self._cancelled = True
-        if self._scope is not None:
-            self._scope.cancel()
+        self._own_scope().cancel()
 
     # --- on the caller's thread
 
@@ -281,13 +282,12 @@ class _Link:
         self._wait(lambda: bool(self.items))
 
     def _wait(self, happened: Callable[[], bool]) -> None:
+        # The pump does its part first and looks for a waiter then; here it is the other way round.
+        self._waiting = True
         while not happened() and not self.over:
-            self._waiting = True
-            # The pump sets first and looks for a waiter then; here it is the other way round.
-            if happened() or self.over:
-                self._waiting = False
-                return
             self._wakes.get()
+            self._waiting = True
+        self._waiting = False
         if self.over:
             self._wakes.put(None)  # for another thread that waits
 
@@ -330,6 +330,9 @@ class Bridge:
             link.loop.portal.start_task_soon(link.pump, call, self._transport)
         except RuntimeError as error:
             raise UsageError("the interpreter is shutting down: too late for a call") from error
+        except BaseException:  # Ctrl-C
+            link.stop()
+            raise
         stream.wait_until_open()
         return stream
 

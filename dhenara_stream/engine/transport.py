@@ -10,13 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import ssl
-import sys
 import warnings
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -160,20 +159,14 @@ class _Content(httpx.AsyncByteStream):
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self._left = iter((body,))
 
-    def __aiter__(self) -> _Once:
-        return _Once(self._body)
-
-
-class _Once:
-    def __init__(self, body: bytes) -> None:
-        self._bodies = iter((body,))
-
-    def __aiter__(self) -> _Once:
+    def __aiter__(self) -> Self:
+        self._left = iter((self._body,))
         return self
 
     async def __anext__(self) -> bytes:
-        for body in self._bodies:
+        for body in self._left:
             return body
         raise StopAsyncIteration
 
@@ -207,15 +200,14 @@ class _LoopClient:
             await self.http.aclose()
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():  # else there is no loop left, and half of Python is gone
-            with left_to_the_loop():
-                del self._life
+        with left_to_the_loop():
+            del self._life
 
 
 @contextmanager
 def left_to_the_loop() -> Generator[None]:
     """For dropping an async generator: the event loop closes it, and trio would warn of that."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(module=warnings):  # not looked up: Python may be going down
         warnings.simplefilter("ignore", ResourceWarning)
         yield
 

@@ -63,13 +63,18 @@ def _token(service_account: Secret | None) -> str:
             credentials.refresh(transport.Request())
     except errors.TransportError as error:
         raise ConnectError("Google's token server cannot be reached") from error
-    except errors.DefaultCredentialsError as error:
+    except (errors.DefaultCredentialsError, ValueError) as error:
+        if service_account is not None:
+            raise ConfigError(
+                "AIModelAPI.credentials['service_account_json']: google-auth cannot read it "
+                f"({type(error).__name__}); expected the JSON that Google gave, whole"
+            ) from None  # the cause may show a key
         raise ConfigError(
             "no Google Cloud credentials: give credentials with service_account_json, "
             "access_token or token_provider, or an express api_key; or set "
             "GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud"
         ) from error
-    except (errors.GoogleAuthError, ValueError) as error:
+    except errors.GoogleAuthError as error:
         what = type(error).__name__
         raise AuthenticationError(f"Google gives no access token: {what}") from error
     token: str = credentials.token

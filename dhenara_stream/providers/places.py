@@ -179,8 +179,9 @@ def azure_responses(wire: WireRequest, request: ChatRequest) -> WireRequest:
 
 
 def _azure(wire: WireRequest, request: ChatRequest, deployment: str) -> WireRequest:
-    version = request.endpoint.api.config.get("api_version")
-    version = version or os.environ.get("OPENAI_API_VERSION", "").strip()
+    given = request.endpoint.api.config.get("api_version")
+    # YAML reads a date as one.
+    version = str(given or os.environ.get("OPENAI_API_VERSION", "")).strip()
     query = _UNDATED.get(version)
     path = f"/openai{wire.path}{query}"
     if query is None:

@@ -137,7 +137,7 @@ def provider_for(endpoint: AIModelEndpoint) -> Provider:
 
 def _service(api: AIModelAPI) -> Provider | None:
     own = {s.name: s for s in SERVICES.values() if s.api_provider == api.provider}
-    name = api.config.get("service")
+    name = str(api.config.get("service") or "")
     if name:
         if name not in own:
             known = f"known: {', '.join(own)}" if own else f"{api.provider.value} has none"

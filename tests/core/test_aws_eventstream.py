@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import random
 import struct
 import zipfile
+from typing import Any
 
 import pytest
 from corpus import CORPUS, needs_corpus
@@ -15,6 +17,7 @@ from corpus import CORPUS, needs_corpus
 from dhenara_stream.core import aws_eventstream
 from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
 from dhenara_stream.core.sse import ServerSentEvent
+from dhenara_stream.dialects.anthropic import AnthropicDialect
 from dhenara_stream.errors import EventTooLarge, ProtocolError
 
 TRANSCRIPT = (
@@ -57,7 +60,7 @@ def exception(name: str, payload: bytes) -> bytes:
 def decode(data: bytes, *cuts: int) -> list[ServerSentEvent]:
     decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
     edges = [0, *cuts, len(data)]
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(edges)]
     events = [event for piece in pieces for event in decoder.feed(piece)]
     if decoder.error is not None:
         raise decoder.error
@@ -217,9 +220,10 @@ def test_events_before_an_error_are_not_lost_and_nothing_comes_after() -> None:
     decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
     assert decoder.feed(TRANSCRIPT + b"\xff" * 16) == [ServerSentEvent(HI)]
     assert decoder.error is not None
-    for call in (lambda: decoder.feed(TRANSCRIPT), decoder.flush):
-        with pytest.raises(ProtocolError, match="prelude"):
-            call()
+    with pytest.raises(ProtocolError, match="prelude"):
+        decoder.feed(TRANSCRIPT)
+    with pytest.raises(ProtocolError, match="prelude"):
+        decoder.flush()
 
 
 def test_a_frame_that_is_cut_is_no_event() -> None:
@@ -241,19 +245,16 @@ def test_the_limits_are_those_of_the_reference_client() -> None:
 # --- what Bedrock really sent
 
 
-def recorded() -> list[tuple[str, bytes]]:
-    """Ids and bodies of the recorded event streams."""
-    if not CORPUS.is_dir():
-        return []
-    found: list[tuple[str, bytes]] = []
+def recorded() -> list[tuple[dict[str, Any], bytes]]:
+    """The recorded event streams, each with what is known of it."""
+    found: list[tuple[dict[str, Any], bytes]] = []
     with zipfile.ZipFile(CORPUS / "streams.zip") as archive:
         for name in archive.namelist():
-            if not (name.startswith("other/") and name.endswith("/meta.json")):
-                continue
-            meta = json.loads(archive.read(name))
-            if meta["content_type"] == "application/vnd.amazon.eventstream":
-                body = archive.read(name.replace("meta.json", "response.sse"))
-                found.append((meta["id"], body))
+            if name.startswith("other/") and name.endswith("/meta.json"):
+                meta = json.loads(archive.read(name))
+                if meta["content_type"] == "application/vnd.amazon.eventstream":
+                    body = archive.read(name.replace("meta.json", "response.sse"))
+                    found.append((meta, body))
     return found
 
 
@@ -261,15 +262,25 @@ def recorded() -> list[tuple[str, bytes]]:
 def test_recorded_streams_decode_whole_and_in_pieces() -> None:
     streams = recorded()
     assert len(streams) > 100
-    unread: list[str] = []
-    for name, body in streams:
-        try:
-            whole = decode(body)
-        except ProtocolError:
-            unread.append(name)
-            continue
-        cuts = sorted(random.Random(name).sample(range(len(body)), min(20, len(body))))
+    for meta, body in streams:
+        whole = decode(body)
+        assert whole
+        cuts = sorted(random.Random(meta["id"]).sample(range(len(body)), min(20, len(body))))
         assert decode(body, *cuts) == whole
         for item in whole:
             json.loads(item.data)
-    assert unread == []
+
+
+@needs_corpus
+def test_recorded_answers_of_claudes_are_whole_answers() -> None:
+    whole = 0
+    for meta, body in recorded():
+        events = decode(body)
+        if b'"message_start"' not in events[0].data:
+            continue  # another model, or another API
+        decoder = AnthropicDialect().decoder()
+        for event in events:
+            decoder.decode(event)
+        assert decoder.complete, meta["id"]
+        whole += 1
+    assert whole > 40

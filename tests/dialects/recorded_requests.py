@@ -5,9 +5,11 @@ one form, so that order, defaults and spellings that mean the same do not count.
 """
 
 import base64
+import json
 from typing import Any
 
 import msgspec
+from corpus import Recording
 
 from dhenara_stream.types.genai.ai_model import (
     AIModelProviderEnum,
@@ -33,18 +35,27 @@ from dhenara_stream.types.genai.dhenara.response import (
     ChatResponseToolCall,
     ChatResponseToolCallContentItem,
 )
-from dhenara_stream.types.shared.file import StoredFile
+from dhenara_stream.types.shared.file import GenericFile, StoredFile
 
 Dict = dict[str, Any]
 LIMITS = ("max_tokens", "max_completion_tokens")
 CHOICES = {"auto": "zero_or_more", "required": "one_or_more", "any": "one_or_more", "none": None}
 
 
-class Inexpressible(Exception):
-    """What a body asks for, and no call can."""
+class InexpressibleError(Exception):
+    """A body asks for what no call can."""
 
 
-def model(sent: Dict) -> FoundationModel:
+def request_of(recording: Recording) -> Dict | None:
+    """The body that was answered, where it was recorded."""
+    try:
+        request: Dict = json.loads(recording._read("request.json"))
+    except KeyError:
+        return None
+    return request
+
+
+def named(sent: Dict) -> FoundationModel:
     """A model of that name, that takes what is asked of it."""
     return FoundationModel(
         provider=AIModelProviderEnum.CUSTOM,
@@ -57,9 +68,11 @@ def express(sent: Dict) -> tuple[AIModelCallConfig, list[SystemInstruction], lis
     """The config, the instructions and the messages of the call.
 
     Raises:
-        Inexpressible: If there is no such call.
+        InexpressibleError: If there is no such call.
     """
     given = dict(sent)
+    if "messages" not in given:
+        raise InexpressibleError("no messages at all")
     messages = given.pop("messages")
     fields: Dict = {"streaming": given.pop("stream", False)}
     given.pop("stream_options", None)
@@ -79,7 +92,7 @@ def express(sent: Dict) -> tuple[AIModelCallConfig, list[SystemInstruction], lis
     config = AIModelCallConfig(**fields, options=given)
     system = [message for message in messages if message["role"] in ("system", "developer")]
     if system != messages[: len(system)]:
-        raise Inexpressible("instructions amid the conversation")
+        raise InexpressibleError("instructions amid the conversation")
     texts = [
         SystemInstruction(text=_text(message["content"]), cache_control=_mark(message))
         for message in system
@@ -93,7 +106,8 @@ def _choice(given: Dict) -> Dict:
     if choice is None and parallel:
         return {}
     named = choice["function"]["name"] if isinstance(choice, dict) else None
-    kind = "specific" if named else CHOICES[choice or "auto"]
+    word = choice if isinstance(choice, str) else "auto"
+    kind = "specific" if named else CHOICES[word]
     made = ToolChoice(type=kind, specific_tool_name=named, parallel=parallel)  # type: ignore[arg-type]
     return {"tool_choice": made}
 
@@ -123,7 +137,7 @@ def _mark(message: Dict) -> Any:
 def _message(message: Dict, sent: Dict) -> Any:
     extra = message.keys() & {"name", "annotations"}
     if any(message[name] for name in extra):
-        raise Inexpressible(f"{sorted(extra)} of a message")
+        raise InexpressibleError(f"{sorted(extra)} of a message")
     if message["role"] == "tool":
         return ToolCallResult(call_id=message.get("tool_call_id"), output=message["content"])
     if message["role"] == "assistant":
@@ -131,7 +145,7 @@ def _message(message: Dict, sent: Dict) -> Any:
     content = message["content"]
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [part["text"] for part in parts if part["type"] == "text"]
-    files = [_file(part) for part in parts if part["type"] != "text"]
+    files: list[GenericFile] = [_file(part) for part in parts if part["type"] != "text"]
     return Prompt(text="\n\n".join(texts), files=files, cache_control=_mark(message))
 
 
@@ -142,7 +156,7 @@ def _file(part: Dict) -> StoredFile:
         return StoredFile.from_url(part["file"]["file_data"], part["file"]["filename"])
     if part["type"] == "document_url":
         return StoredFile.from_url(part["document_url"], part["document_name"])
-    raise Inexpressible(f"a part of type {part['type']}")
+    raise InexpressibleError(f"a part of type {part['type']}")
 
 
 def _answer(message: Dict, sent: Dict) -> ChatResponse:

@@ -1547,5 +1547,6 @@ def test_all_430_recordings_are_read_as_their_sdk_reads_them() -> None:
 
 
 @needs_corpus
-def test_all_recordings_are_read_byte_by_byte_the_same() -> None:
-    assert wrong(streams("anthropic"), lambda r: bytewise(r.body)) == {}
+@pytest.mark.parametrize("part", range(8))
+def test_all_recordings_are_read_byte_by_byte_the_same(part: int) -> None:
+    assert wrong(streams("anthropic")[part::8], lambda r: bytewise(r.body)) == {}

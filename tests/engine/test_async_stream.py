@@ -10,6 +10,8 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import httpx
+import msgspec
 import pytest
 from engine.support import (
     END,
@@ -34,6 +36,7 @@ from engine.support import (
 )
 
 from dhenara_stream import (
+    AIModelClient,
     AuthenticationError,
     ContentIdleTimeout,
     DeadlineExceeded,
@@ -42,6 +45,8 @@ from dhenara_stream import (
     StreamTimeout,
     UsageError,
 )
+from dhenara_stream.engine.stream import ChatStream
+from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.simulator import (
     Answer,
     ErrorEvent,
@@ -54,6 +59,7 @@ from dhenara_stream.simulator import (
     Thinking,
 )
 from dhenara_stream.types import AIModelCallResponse
+from dhenara_stream.types.shared.secret import Secret
 
 Stream = Any
 SILENT = Silence(deltas=3)
@@ -334,6 +340,35 @@ async def test_reading_in_one_task_and_closing_in_another() -> None:
         await response.stream_generator.aclose()
         await sim.wait_closed()
         assert_kept(response, "word0 word1")
+
+
+async def test_closing_waits_for_a_reader_that_is_just_leaving() -> None:
+    leaving, leave = anyio.Event(), anyio.Event()
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield sse(START, HELLO, "{broken")
+
+        async def aclose(self) -> None:
+            leaving.set()
+            await leave.wait()
+
+    handler = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+    async with httpx.AsyncClient(transport=handler) as own:
+        response = await client_of("http://x", http_client=own).generate_async(prompt="Hi")
+        items: list[Any] = []
+
+        async def reader() -> None:
+            items.extend(await read(response))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reader)
+            await leaving.wait()
+            tasks.start_soon(response.stream_generator.aclose)
+            await anyio.wait_all_tasks_blocked()
+            leave.set()
+        assert text_of(items) in ("", "Hello")
+        assert_kept(response, "Hello")
 
 
 # --- leaving without closing
@@ -656,6 +691,72 @@ async def test_an_endless_line_of_blanks_is_no_stream() -> None:
     async with Simulator(faults=Respond(200, body=" " * 5000)) as sim, client_of(sim.url) as client:
         error = error_of(await read(await client.generate_async(prompt="Hi")))
         assert error["error_type"] == "UnexpectedResponse"
+
+
+async def test_a_connection_that_breaks_after_the_end_is_nobodys_concern() -> None:
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(WHOLE + b"and so on")[:-5])
+
+    async with peer(answer) as server, client_of(server.url) as client:
+        assert is_complete(await read(await client.generate_async(prompt="Hi")))
+
+
+async def test_a_call_that_is_not_streamed_keeps_what_came_of_a_stream() -> None:
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(sse(START, HELLO)))
+
+    async with peer(answer) as server, client_of(server.url, streaming=False) as client:
+        response = await client.generate_async(prompt="Hi")
+        assert_kept(response, "Hello")
+        assert response.status is not None
+        assert response.status.code == "TruncatedStream"
+
+
+# --- requests that are signed when they are sent
+
+
+class Signer:
+    """Signs with a number, anew for each attempt; or fails."""
+
+    def __init__(self, blocking: bool, error: Exception | None = None) -> None:
+        self.blocking = blocking
+        self._error = error
+        self._count = 0
+
+    def headers(self, request: HTTPRequest) -> dict[str, str]:
+        if self._error is not None:
+            raise self._error
+        self._count += 1
+        return {"x-signature": Secret(f"signature-{self._count}")}
+
+
+def signed(client: AIModelClient, signer: Signer) -> ChatStream:
+    call = client._call("Hi", None, None, None)  # pyright: ignore[reportPrivateUsage]
+    request = msgspec.structs.replace(call.request, signer=signer)
+    call = msgspec.structs.replace(call, request=request)
+    return ChatStream(call, client._transport)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_each_attempt_is_signed_anew(blocking: bool) -> None:
+    said = Respond(500, message="signature-1 is not good enough")
+    async with Simulator(LONG, faults=[said, Respond(401)]) as sim, client_of(sim.url) as client:
+        response = await signed(client, Signer(blocking)).collect()
+        assert [r.headers["x-signature"] for r in sim.requests] == ["signature-1", "signature-2"]
+        assert response.status is not None
+        assert "signature-" not in str(response)
+
+
+async def test_a_request_that_cannot_be_signed_is_not_sent() -> None:
+    refused = AuthenticationError("no credentials", http_status=403)
+    async with Simulator(LONG) as sim, client_of(sim.url) as client:
+        response = await signed(client, Signer(True, refused)).collect()
+        assert sim.requests == []
+        assert response.status is not None
+        assert response.status.http_status_code == 403
+        assert response.status.message == "no credentials"
 
 
 # --- clocks

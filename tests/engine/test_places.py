@@ -1,4 +1,4 @@
-"""Answers of Bedrock and Vertex AI through the whole stack, and requests signed as they are sent."""
+"""Answers of Bedrock and Vertex AI through the whole stack; requests signed as they are sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import END, HELLO, START, STOP, WHOLE, error_of, is_complete, read, text_of
+from engine.support import END, HELLO, START, STOP, WHOLE, error_of, is_complete, read, text_of
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.types import (

@@ -109,6 +109,17 @@ async def test_silence_before_content_is_not_waited_for_twice_as_long() -> None:
     assert error_type(items) == "FirstEventTimeout"
 
 
+async def test_a_whole_answer_that_took_too_long_was_paid_for() -> None:
+    async with Simulator(LONG, faults=Silence()) as sim:
+        client = client_of(sim.url, streaming=False, first_event_timeout=0.2)
+        response = await client.generate_async(prompt="Hi")
+        made = len(sim.requests)
+        await client.aclose()
+    assert made == 1
+    assert response.status is not None
+    assert response.status.code == "FirstEventTimeout"
+
+
 # --- errors inside a stream
 
 

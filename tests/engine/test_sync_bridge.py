@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,6 +40,10 @@ from dhenara_stream import (
     IdleTimeout,
     TransportError,
     UsageError,
+)
+from dhenara_stream.engine.sync import (
+    SyncChatStream,
+    _Link,  # pyright: ignore[reportPrivateUsage]
 )
 from dhenara_stream.simulator import Answer, Respond, Silence, Simulator
 from dhenara_stream.types import AIModelCallResponse
@@ -390,8 +395,8 @@ def test_all_clients_of_a_process_share_one_thread_while_there_are_any() -> None
 def test_fifty_threads_use_one_client() -> None:
     with Simulator(echo, tokens_per_second=SLOW) as sim, sync_client(sim.url) as client:
         with ThreadPoolExecutor(50) as pool:
-            answers = list(pool.map(lambda n: ask(client, f"question {n}"), range(100)))
-        assert answers == [f"the answer to question {n} is here" for n in range(100)]
+            answers = list(pool.map(lambda n: ask(client, str(n)), range(100)))
+        assert answers == [f"answer {n}" for n in range(100)]
         assert len(background_threads()) == 1
 
 
@@ -577,6 +582,42 @@ def test_ctrl_c_while_waiting_for_the_head(streaming: bool) -> None:
 
 
 @needs_signals
+def test_ctrl_c_before_the_call_has_begun() -> None:
+    busy, begin = threading.Event(), threading.Event()
+
+    def block() -> None:
+        busy.set()
+        begin.wait(10)
+
+    def waits() -> None:
+        """Wait until the main thread waits for the loop."""
+        while "start_task_soon" not in stack_of(threading.main_thread()):
+            time.sleep(0.001)
+
+    with Simulator(LONG) as sim, sync_client(sim.url) as client:
+        ask(client)
+        loop = client._bridge._loop  # pyright: ignore[reportPrivateUsage]
+        assert loop is not None
+        blocker = threading.Thread(target=loop.portal.start_task_soon, args=(block,))
+        blocker.start()
+        assert busy.wait(5)
+        with ctrl_c_when(waits), pytest.raises(KeyboardInterrupt):
+            client.generate(prompt="Hi")
+        begin.set()
+        blocker.join()
+        assert ask(client) == WORDS
+        never = SyncChatStream(client._bridge, _Link(loop))  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(UsageError, match="closed before it began"):
+            never.snapshot()
+
+
+def stack_of(thread: threading.Thread) -> list[str]:
+    """The names of the functions that a thread is in."""
+    frame = sys._current_frames()[thread.ident or 0]
+    return [entry.name for entry in traceback.extract_stack(frame)]
+
+
+@needs_signals
 def test_ctrl_c_while_waiting_for_the_next_attempt() -> None:
     with (
         Simulator(faults=Respond(500, retry_after=30)) as sim,
@@ -743,6 +784,8 @@ def test_a_forked_child_and_its_parent_both_go_on() -> None:
             gc.collect()
             client.close()
             assert ask(client) == "one two"
+            del client
+            gc.collect()
             print("child")
             sys.exit()
         assert os.waitpid(child, 0)[1] == 0

@@ -5,11 +5,11 @@ is said before anything is sent where something is missing.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +36,7 @@ from dhenara_stream.providers import (
     register_provider,
     register_service,
 )
+from dhenara_stream.providers.extras import need
 from dhenara_stream.types import (
     AIModel,
     AIModelAPI,
@@ -74,6 +75,8 @@ EXTRA_VARIABLES = (
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws._refreshable.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    google._credentials.cache_clear()  # pyright: ignore[reportPrivateUsage]
     for place in (*PROVIDERS.values(), *SERVICES.values()):
         own = [name for route in place.routes for name in route.base_url_envs]
         for name in (*own, *place.base_url_envs, place.key_env or "X", *EXTRA_VARIABLES):
@@ -81,13 +84,13 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registered() -> Iterator[None]:
     """What a test registers is gone after it."""
-    before = PROVIDERS.copy(), SERVICES.copy()
+    providers, services = PROVIDERS.copy(), SERVICES.copy()
     yield
-    for mapping, declared in zip((PROVIDERS, SERVICES), before, strict=True):
-        mapping.clear()
-        mapping.update(declared)  # type: ignore[arg-type]
+    SERVICES.clear()
+    SERVICES.update(services)
+    PROVIDERS.update(providers)
 
 
 def call(
@@ -132,11 +135,11 @@ def refused(*args: Any, **fields: Any) -> str:
 
 # --- every place
 
-KEYED = {"api_key": KEY}
+KEYED: Dict = {"api_key": KEY}
 GEMINI = "models/gemini-2.5-flash"
 STREAM = "streamGenerateContent?alt=sse"
 AIPLATFORM = "aiplatform.googleapis.com"
-TOKEN = {"credentials": {"access_token": "tok"}}
+TOKEN: Dict = {"credentials": {"access_token": "tok"}}
 BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model"
 BEDROCK_ID = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 AZURE_BASE = "https://res.openai.azure.com/openai"
@@ -181,7 +184,7 @@ PLACES: list[tuple[str, BaseAIModel, Dict, Dict, str, dict[str, str]]] = [
         *(f"{AZURE_BASE}/v1/chat/completions", {"api-key": KEY}),
     ),
     (
-        *("microsoft_openai", GPT41, {**AZURE, "api_version": "2025-04-01"}, KEYED),
+        *("microsoft_openai", GPT41, {**AZURE, "api_version": date(2025, 4, 1)}, KEYED),
         *(f"{AZURE_BASE}/responses?api-version=2025-04-01", {"api-key": KEY}),
     ),
     (
@@ -205,20 +208,26 @@ PLACES: list[tuple[str, BaseAIModel, Dict, Dict, str, dict[str, str]]] = [
     # Vertex AI
     (
         *("google_vertex_ai", Gemini25Flash, VERTEX, TOKEN),
-        f"https://europe-west1-{AIPLATFORM}/v1beta1/projects/p/locations/europe-west1/"
-        f"publishers/google/{GEMINI}:{STREAM}",
+        (
+            f"https://europe-west1-{AIPLATFORM}/v1beta1/projects/p/locations/europe-west1/"
+            f"publishers/google/{GEMINI}:{STREAM}"
+        ),
         {"authorization": "Bearer tok"},
     ),
     (
         *("google_vertex_ai", Gemini25Flash, {**VERTEX, "location": "global"}, TOKEN),
-        f"https://{AIPLATFORM}/v1beta1/projects/p/locations/global/"
-        f"publishers/google/{GEMINI}:{STREAM}",
+        (
+            f"https://{AIPLATFORM}/v1beta1/projects/p/locations/global/"
+            f"publishers/google/{GEMINI}:{STREAM}"
+        ),
         {},
     ),
     (
         *("google_vertex_ai", Gemini25Flash, {**VERTEX, "location": "eu"}, TOKEN),
-        "https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/p/locations/eu/"
-        f"publishers/google/{GEMINI}:{STREAM}",
+        (
+            "https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/p/locations/eu/"
+            f"publishers/google/{GEMINI}:{STREAM}"
+        ),
         {},
     ),
     (
@@ -229,15 +238,19 @@ PLACES: list[tuple[str, BaseAIModel, Dict, Dict, str, dict[str, str]]] = [
     (
         *("google_vertex_ai", VERTEX_CLAUDE, {**VERTEX, "location": "us"}),
         {"credentials": {"token_provider": lambda: "fresh"}},
-        "https://aiplatform.us.rep.googleapis.com/v1/projects/p/locations/us/"
-        "publishers/anthropic/models/claude-haiku-4-5@20251001:streamRawPredict",
+        (
+            "https://aiplatform.us.rep.googleapis.com/v1/projects/p/locations/us/"
+            "publishers/anthropic/models/claude-haiku-4-5@20251001:streamRawPredict"
+        ),
         {"authorization": "Bearer fresh"},
     ),
     (
         *("google_vertex_ai", VERTEX_CLAUDE, {**VERTEX, "location": "global"}),
         {**TOKEN, "streaming": False},
-        f"https://{AIPLATFORM}/v1/projects/p/locations/global/"
-        "publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict",
+        (
+            f"https://{AIPLATFORM}/v1/projects/p/locations/global/"
+            "publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict"
+        ),
         {"authorization": "Bearer tok"},
     ),
     # Bedrock
@@ -258,8 +271,10 @@ PLACES: list[tuple[str, BaseAIModel, Dict, Dict, str, dict[str, str]]] = [
     ),
     (
         *("amazon_bedrock", BEDROCK_CLAUDE, {"region": "cn-north-1"}, KEYED),
-        "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/model/"
-        f"{BEDROCK_ID}/invoke-with-response-stream",
+        (
+            "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/model/"
+            f"{BEDROCK_ID}/invoke-with-response-stream"
+        ),
         {},
     ),
     # Anybody's
@@ -405,8 +420,10 @@ OVERRIDES: list[tuple[str, BaseAIModel, Dict, Dict, str, str, str]] = [
     ),
     (
         *("google_vertex_ai", ClaudeHaiku45, VERTEX, TOKEN, "ANTHROPIC_VERTEX_BASE_URL", "/v1"),
-        "/projects/p/locations/europe-west1/publishers/anthropic/models/claude-haiku-4-5"
-        ":streamRawPredict",
+        (
+            "/projects/p/locations/europe-west1/publishers/anthropic/models/claude-haiku-4-5"
+            ":streamRawPredict"
+        ),
     ),
     (
         *("amazon_bedrock", BEDROCK_CLAUDE, {"region": "us-east-1"}, KEYED),
@@ -802,7 +819,6 @@ def fake_botocore(monkeypatch: pytest.MonkeyPatch, found: Any) -> list[str | Non
     for name, module in fakes.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("dhenara_stream.providers.extras._is_there", lambda module: True)
-    aws._refreshable.cache_clear()  # pyright: ignore[reportPrivateUsage]
     return asked
 
 
@@ -890,7 +906,6 @@ class _FakeGoogle:
             vars(module).update(members)
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr("dhenara_stream.providers.extras._is_there", lambda module: True)
-        google._credentials.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.parametrize("credentials", [None, ACCOUNT])
@@ -926,6 +941,47 @@ def test_google_auth_gives_no_token(
     assert caught.value.__cause__ is fake.error
 
 
+@pytest.mark.parametrize("name", ["DefaultCredentialsError", None])
+def test_a_service_account_that_cannot_be_read(
+    name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = _FakeGoogle(monkeypatch)
+    fake.error = fake.errors[name](KEY) if name else ValueError(KEY)
+    made = call("google_vertex_ai", Gemini25Flash, VERTEX, credentials=ACCOUNT)
+    with pytest.raises(ConfigError, match="service_account_json") as caught:
+        sent(made)
+    assert caught.value.__cause__ is None
+    assert KEY not in str(caught.value)
+
+
+def test_the_real_google_auth_refuses_what_is_no_service_account() -> None:
+    pytest.importorskip("google.auth")
+    pytest.importorskip("requests")
+    made = call("google_vertex_ai", Gemini25Flash, VERTEX, credentials=ACCOUNT)
+    with pytest.raises(ConfigError, match=r"service_account_json.*MalformedError"):
+        sent(made)
+
+
+def test_the_real_botocore_knows_no_such_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("botocore")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    made = call("amazon_bedrock", BEDROCK_CLAUDE, {"region": "us-east-1", "profile": "no-such"})
+    with pytest.raises(AuthenticationError, match="ProfileNotFound"):
+        sent(made)
+
+
+def test_the_real_botocore_reads_a_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("botocore")
+    file = tmp_path / "credentials"
+    file.write_text("[work]\naws_access_key_id = AKIDFILE\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    made = call("amazon_bedrock", BEDROCK_CLAUDE, {"region": "us-east-1", "profile": "work"})
+    assert "Credential=AKIDFILE/" in sent(made)["authorization"]
+
+
 def test_a_service_account_does_not_show_in_its_signer(monkeypatch: pytest.MonkeyPatch) -> None:
     _FakeGoogle(monkeypatch)
     made = call("google_vertex_ai", Gemini25Flash, VERTEX, credentials=ACCOUNT)
@@ -946,7 +1002,7 @@ def test_a_missing_extra_is_named_with_the_other_ways(
     args: tuple[Any, ...], extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules = {"google": "requests", "aws": "botocore"}
-    monkeypatch.setitem(sys.modules, modules[extra], None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, modules[extra], None)
     monkeypatch.setattr("importlib.util._find_spec", lambda *args: None)
     monkeypatch.delitem(sys.modules, modules[extra])
     message = refused(*args)
@@ -954,13 +1010,7 @@ def test_a_missing_extra_is_named_with_the_other_ways(
     assert "api_key" in message
 
 
-def test_an_extra_whose_package_is_not_there_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dhenara_stream.providers.extras import need
-
+def test_an_extra_whose_package_is_not_there_at_all() -> None:
     need("x", ("json",), "things", "do without")
     with pytest.raises(ConfigError, match="do without"):
         need("x", ("no_such_package.part",), "things", "do without")
-
-
-def test_nothing_here_reads_the_machines_own_accounts() -> None:
-    assert not [name for name in EXTRA_VARIABLES if name in os.environ]

@@ -90,6 +90,38 @@ def test_an_account_with_what_its_provider_needs_is_made(fields: dict[str, Any])
     assert (made.order, made.enabled, made.reference_number) == (0, True, None)
 
 
+INSTEAD: list[dict[str, Any]] = [
+    {"provider": "google_vertex_ai", "api_key": KEY},
+    {"provider": "google_vertex_ai", "config": VERTEX, "credentials": {"access_token": KEY}},
+    {"provider": "amazon_bedrock", "api_key": KEY, "config": {"base_url": "https://a.example"}},
+    {"provider": "microsoft_openai", "config": {"base_url": "https://a.example"}},
+    {"provider": "openai_compatible", "config": {"service": "groq"}},
+]
+
+
+@pytest.mark.parametrize("fields", INSTEAD)
+def test_what_a_provider_needs_can_be_there_in_another_way(fields: dict[str, Any]) -> None:
+    assert AIModelAPI.model_validate(fields).provider == fields["provider"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "environment"),
+    [
+        ("amazon_bedrock", ["AWS_REGION"]),
+        ("amazon_bedrock", ["AWS_DEFAULT_REGION"]),
+        ("google_vertex_ai", ["GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"]),
+        ("google_vertex_ai", ["ANTHROPIC_VERTEX_PROJECT_ID", "CLOUD_ML_REGION"]),
+        ("microsoft_openai", ["AZURE_OPENAI_ENDPOINT"]),
+    ],
+)
+def test_what_a_provider_needs_can_be_in_the_environment(
+    provider: str, environment: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in environment:
+        monkeypatch.setenv(name, "x")
+    assert AIModelAPI.model_validate({"provider": provider}).provider == provider
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"provider": "openai"}, "AIModelAPI.api_key: provider 'openai' needs an API key"),
     ({"provider": "anthropic", "api_key": ""}, "AIModelAPI.api_key: provider 'anthropic' needs"),

@@ -19,6 +19,7 @@ The rules of the API, and what is done to keep them:
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -111,15 +112,15 @@ def is_prefill(contents: Sequence[Dict]) -> bool:
 
 
 def _sign_calls(contents: list[Dict]) -> None:
-    for content in reversed(contents):
-        if content["role"] == "user":
-            if not any("functionResponse" in part for part in content["parts"]):
-                return
-            continue
-        for part in content["parts"]:
-            if "functionCall" in part:
-                part.setdefault("thoughtSignature", PLACEHOLDER)
-                break
+    for content in itertools.takewhile(_is_of_turn_under_way, reversed(contents)):
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        for first in calls[:1]:
+            first.setdefault("thoughtSignature", PLACEHOLDER)
+
+
+def _is_of_turn_under_way(content: Dict) -> bool:
+    answers = any("functionResponse" in part for part in content["parts"])
+    return content["role"] == "model" or answers
 
 
 class _Made(msgspec.Struct):

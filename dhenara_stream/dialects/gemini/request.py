@@ -355,9 +355,8 @@ def _budget(draft: _Draft) -> int:
     off = least if draft.refuses("thinkingBudget", "0") else 0
     if not config.reasoning and config.reasoning_effort is None:
         return off
-    limit = _max_output_tokens(draft) or math.inf
     wanted = config.max_reasoning_tokens or _effort_budget(draft)
-    room = limit if config.max_reasoning_tokens else limit - limit // ANSWER_SHARE
+    room = _room(draft)
     if wanted is None and room >= DYNAMIC_MOST:
         return DYNAMIC
     if room < least:
@@ -371,6 +370,14 @@ def _budget(draft: _Draft) -> int:
     if config.max_reasoning_tokens not in (None, budget):
         draft.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
     return budget
+
+
+def _room(draft: _Draft) -> float:
+    """How many tokens may go into thinking, for what the answer needs."""
+    limit = _max_output_tokens(draft)
+    if limit is None:
+        return math.inf
+    return limit if draft.config.max_reasoning_tokens else limit - limit // ANSWER_SHARE
 
 
 def _effort_budget(draft: _Draft) -> int | None:
@@ -563,7 +570,7 @@ def _output(draft: _Draft, output_tool: str | None) -> Dict:
 def _output_schema(draft: _Draft, given: Dict) -> Dict:
     lost: set[str] = set()
     schema = gemini_schema(plain_copy("structured_output", given), lost)
-    if schema["type"] != "object":
+    if schema.get("type") != "object":
         raise ConfigError("structured_output: the schema's type must be 'object'")
     if lost:
         draft.note("structured_output", _told(lost))

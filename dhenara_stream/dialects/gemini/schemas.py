@@ -26,7 +26,7 @@ def gemini_schema(schema: Dict, lost: set[str]) -> Dict:
 
     ``lost`` takes the names of the keywords that now stand in a description only, if anywhere.
     """
-    made: Dict = strict_schema({"type": "object", **_respelled(schema)}, lost, GEMINI)
+    made: Dict = strict_schema({"type": "object", **_rooted(_respelled(schema))}, lost, GEMINI)
     _loosen(made, lost)
     return made
 
@@ -35,6 +35,13 @@ def names_nothing(schema: Dict) -> bool:
     """Whether it is the schema of an object that has no properties."""
     others = schema.keys() - {"type", "title", "description", "properties", "$defs"}
     return not schema.get("properties") and others <= {"additionalProperties", "required"}
+
+
+def _rooted(schema: Dict) -> Dict:
+    """The schema itself, where there is but a reference to it."""
+    name = as_text(schema.get("$ref")).removeprefix(_NEW)
+    found = as_dict(as_dict(schema.get("$defs")).get(name))
+    return {**found, **{key: schema[key] for key in schema if key != "$ref"}} if found else schema
 
 
 def _respelled(schema: Any) -> Any:
@@ -88,8 +95,7 @@ def _loosen(root: Dict, lost: set[str]) -> None:
                 if place in _reached(as_dict(found.get("properties")).get(name), leads_to)
             ]
             if back:
-                required = [name for name in found["required"] if name not in back]
-                found["required"] = required
+                found["required"] = [name for name in found["required"] if name not in back]
                 lost.add("required")
     if "required" in places["#"]:
         root["required"] = places["#"]["required"]

@@ -298,8 +298,8 @@ def _wanted_reasoning(draft: ChatDraft, given: Dict) -> Dict:
 def _no_reasoning(draft: ChatDraft) -> Dict:
     style = draft.quirks.reasoning
     if style == "thinking":
-        refused = draft.refuses("thinking", "disabled")
-        return {} if refused else {"thinking": {"type": "disabled"}}
+        always = draft.refuses("thinking", "disabled")
+        return {"thinking": {"type": "enabled" if always else "disabled"}}
     if not draft.can_skip_reasoning:
         return {}
     return {"reasoning": {"effort": "none"}} if style == "object" else {"reasoning_effort": "none"}

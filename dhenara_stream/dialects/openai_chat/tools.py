@@ -71,8 +71,9 @@ def name_of(tool: Dict) -> str:
 def _tool(draft: ChatDraft, tool: ToolDefinition) -> Dict:
     function = tool.function
     what = f"tool {function.name!r}"
-    given = plain_copy(what, function.parameters.to_schema())
-    schema: Dict = {"type": "object", "properties": {}, **given}
+    schema: Dict = {"type": "object", **plain_copy(what, function.parameters.to_schema())}
+    if "additionalProperties" not in schema:  # not an object of any keys
+        schema.setdefault("properties", {})
     block: Dict = {"name": function.name}
     if function.description:
         block["description"] = function.description
