@@ -732,7 +732,7 @@ def _model_limits(asked: _Asked) -> _Complaints:
 
 
 def _is_prefilled(last: Any) -> bool:
-    """Whether the answer is begun for the model; a paused turn of its own tools goes on as it is."""
+    """Whether the answer is begun for the model; a paused turn of its tools goes on as it is."""
     content = last["content"]
     if last["role"] != "assistant" or isinstance(content, str):
         return bool(last["role"] == "assistant")
