@@ -195,13 +195,17 @@ class AIModelClient:
     async def aclose(self) -> None:
         """Close the running event loop's connections; a later call opens new ones."""
         if not self.is_async:
-            raise UsageError("cleanup_async called for a sync client. Use close")
+            raise UsageError(
+                "aclose is for async clients (cleanup_async called for a sync client). Use close"
+            )
         await self._transport.aclose()
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         if self.is_async:
-            raise UsageError("cleanup_sync called for an async client. Use aclose")
+            raise UsageError(
+                "close is for sync clients (cleanup_sync called for an async client). Use aclose"
+            )
         self._bridge.close()
 
     cleanup_async = aclose
@@ -247,6 +251,8 @@ def _http_client(
 ) -> httpx.AsyncClient | None:
     if not config.test_mode:
         return http_client
+    if http_client is not None:
+        raise ConfigError("http_client: not used in test_mode, which answers from memory")
     from dhenara_stream.simulator import Simulator
 
     return httpx.AsyncClient(transport=Simulator(require_key=False).transport(), trust_env=False)

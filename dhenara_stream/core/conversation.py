@@ -238,5 +238,6 @@ def _calls(turn: Turn) -> list[str | None]:
 def _unanswered(waiting: list[str | None]) -> str:
     return (
         f"messages: no ToolCallResult for tool call {', '.join(map(repr, waiting))}; "
-        "each call must be answered right after the response that holds it"
+        "each call must be answered right after the response that holds it, one that does not "
+        "parse with its parse_error"
     )

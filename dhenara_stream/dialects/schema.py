@@ -22,6 +22,8 @@ __all__ = [
     "OPENAI",
     "SchemaRules",
     "compiles",
+    "objects",
+    "references",
     "strict_schema",
     "with_items",
 ]
@@ -208,7 +210,7 @@ def compiles(schema: Dict, rules: SchemaRules = ANTHROPIC) -> bool:
 
     An object of any keys would be closed, and have none.
     """
-    if any(map(_is_dict, _objects(schema))):
+    if any(map(_is_dict, objects(schema))):
         return False
     if rules.typed and not (_is_plain_object(schema) and all(map(_is_clear, _parts(schema)))):
         return False
@@ -265,20 +267,22 @@ def _is_recursive(schema: Dict) -> bool:
     graph: dict[str, set[str]] = {}
     for group in ("$defs", "definitions"):
         parts: Dict = schema.get(group) or {}
-        graph |= {f"#/{group}/{name}": _references(part) for name, part in parts.items()}
+        graph |= {f"#/{group}/{name}": references(part) for name, part in parts.items()}
     # Take away what refers to nothing that is left, until nothing goes any more.
     while leaves := [name for name, to in graph.items() if not to & graph.keys()]:
         for name in leaves:
             del graph[name]
-    return bool(graph) or "#" in _references(schema)
+    return bool(graph) or "#" in references(schema)
 
 
-def _references(part: Any) -> set[str]:
-    found = (value.get("$ref") for value in _objects(part))
+def references(part: Any) -> set[str]:
+    """All that is referred to in a part of a schema."""
+    found = (value.get("$ref") for value in objects(part))
     return {reference for reference in found if isinstance(reference, str)}
 
 
-def _objects(part: Any) -> Iterator[Dict]:
+def objects(part: Any) -> Iterator[Dict]:
+    """All dicts in a value, and the value itself if it is one."""
     waiting: list[Any] = [part]
     while waiting:
         value = waiting.pop()

@@ -33,8 +33,10 @@ async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[by
     encoded = response.headers.get("content-encoding", "identity") != "identity"
     decoded = encoded or response.is_stream_consumed  # by a mock that had it all
     chunks = response.aiter_bytes() if decoded else response.aiter_raw()
+    begun = False
     try:
         yield b""
+        begun = True
         with translated(url):
             async for data in chunks:
                 yield data
@@ -42,7 +44,8 @@ async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[by
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             with suppress(*_FOREIGN):
                 await response.aclose()
-            await _run_out(chunks)
+            if begun:
+                await _run_out(chunks)
 
 
 async def _run_out(chunks: AsyncIterator[bytes]) -> None:

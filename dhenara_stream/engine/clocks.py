@@ -24,6 +24,7 @@ class Clocks:
     Attributes:
         begun: When the call began.
         deadline: When the whole call has to be over.
+        sent: When the request was sent.
         read: When bytes were last read; the response's head counts.
         content: When content last came; before any, when the head did.
         has_head: Whether this attempt's response has begun.
@@ -42,7 +43,7 @@ class Clocks:
 
     def start_attempt(self, now: float) -> None:
         """A request is being sent."""
-        self._sent = self.read = self.content = now
+        self.sent = self.read = self.content = now
         self.has_head = self.has_event = False
 
     def see_head(self, now: float) -> None:
@@ -55,13 +56,13 @@ class Clocks:
         away = now - self.read
         self.read = now
         self.content += away
-        self._sent += away
+        self.sent += away
 
     def next(self) -> float:
         """When the first of the clocks that run now fires."""
         first = self.deadline
         if not self.has_event:
-            first = min(first, self._sent + self._first_event)
+            first = min(first, self.sent + self._first_event)
         if self.has_head:
             first = min(first, self.read + self._idle, self.content + self._content_idle)
         return first
@@ -70,7 +71,7 @@ class Clocks:
         """The error of the clock that fires first, and its setting."""
         config = self._config
         limit = config.first_event_limit
-        first_event = math.inf if self.has_event else self._sent + self._first_event
+        first_event = math.inf if self.has_event else self.sent + self._first_event
         idle = self.read + self._idle if self.has_head else math.inf
         content_idle = self.content + self._content_idle if self.has_head else math.inf
         clocks: list[tuple[float, type[StreamTimeout], str]] = [

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
+from dhenara_stream.errors import UsageError
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
     ExternalApiCallStatus,
@@ -16,7 +17,7 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
-from .stream import ChatStream
+from .stream import LEFT_EARLY, ChatStream
 
 __all__ = ["AsyncChatStream"]
 
@@ -31,6 +32,7 @@ class AsyncChatStream:
     def __init__(self, core: ChatStream) -> None:
         self._core = core
         self._batch: deque[StreamItem] = deque()
+        self._left_early = False
         self._managed = False
 
     @property
@@ -46,6 +48,8 @@ class AsyncChatStream:
         return _Loop(self)
 
     async def __anext__(self) -> StreamItem:
+        if self._left_early:
+            raise UsageError(LEFT_EARLY)
         if not self._batch:
             self._batch.extend(await self._core.next_batch())
             if not self._batch:
@@ -74,7 +78,8 @@ class AsyncChatStream:
 
     def abandon(self) -> None:
         """Let the event loop close the connection of a loop that was left early."""
-        if not self._managed:
+        if not self._managed and (self._batch or not self._core.ended):
+            self._left_early = True
             self._batch.clear()
             self._core.drop()
 

@@ -54,18 +54,25 @@ from dhenara_stream.types.genai.dhenara.response import (
     StreamItem,
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
-from dhenara_stream.types.shared.secret import Secret, redacted
+from dhenara_stream.types.shared.secret import longer_secrets, redacted
 
 from .body import drain, response_body
 from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks
 from .transport import CLOSE_TIMEOUT, Transport, host_of, left_to_the_loop, signed
 
-__all__ = ["Call", "ChatStream"]
+__all__ = ["LEFT_EARLY", "Call", "ChatStream"]
 
+LEFT_EARLY = (
+    "the stream was closed when its loop was left early; to go on reading after a loop, use it in "
+    "a `with` or `async with` block, or take items with next() or anext()"
+)
 # An error body, or an excerpt of a page, is read up to here.
 MAX_ERROR_BYTES = 2**20
 MAX_EXCERPT = 2048
+ERROR_BODY_SECONDS = 5.0
+# A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
+DEAD_WITHIN = 0.5
 
 AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
@@ -121,6 +128,7 @@ class ChatStream:
         self._closing = False
         self._delivered = False
         self._connecting = False
+        self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
         self._reused = False
         self._revived = False
@@ -206,7 +214,7 @@ class ChatStream:
 
     async def release(self) -> None:
         """End the stream and let its connection go; wait for a reading task to leave it."""
-        self._abandon()
+        self.abandon()
         if self._reading:
             self._closing = True
             self._left = self._left or anyio.Event()
@@ -218,12 +226,13 @@ class ChatStream:
 
     def drop(self) -> None:
         """Let go without waiting: the event loop closes the connection."""
-        self._abandon()
+        self.abandon()
         self._ready.clear()
         with left_to_the_loop():
             self._body = None
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Note that the caller has closed the stream."""
         if not self.ended:
             self.ended = True
             self.status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
@@ -260,7 +269,12 @@ class ChatStream:
         await self._close_body(reuse=False)
         if self._closing:
             return
-        last = self._delivered or self._transport.closings != self._closings
+        closed = self._transport.closings != self._closings
+        if closed and isinstance(error, StreamInterrupted):
+            error = StreamInterrupted(
+                "the client was closed while the answer was read", retryable=False
+            )
+        last = self._delivered or closed
         if not last and self._is_dead_connection(error):
             self._revived = True
             self._timing.attempts -= 1
@@ -276,11 +290,12 @@ class ChatStream:
     def _is_dead_connection(self, error: DhenaraStreamError) -> bool:
         """Whether a connection from the pool was closed by the peer while it was idle.
 
-        Such a request never began: it is made again once, at once, and does not count.
+        That shows at once. Such a request never began: it is made again once, and does not count.
         """
+        at_once = anyio.current_time() - self._clocks.sent < DEAD_WITHIN
         unanswered = self.status.http_status_code is None
         broke = isinstance(error, StreamInterrupted)
-        return broke and unanswered and self._reused and not self._revived
+        return broke and unanswered and at_once and self._reused and not self._revived
 
     async def _sleep(self, seconds: float) -> None:
         with _Interruptible(self, math.inf):
@@ -304,8 +319,7 @@ class ChatStream:
         self._ready.append((SSEErrorResponse.from_error(error), None))
 
     def _hide_secrets(self, error: DhenaraStreamError) -> None:
-        headers = self._request.headers.values()
-        secrets = [value.reveal() for value in headers if isinstance(value, Secret)]
+        secrets = longer_secrets(self._request.headers.values())
         error.message = redacted(error.message, secrets)
         error.args = (error.message,)
         error.details = redacted(error.details, secrets)
@@ -316,7 +330,7 @@ class ChatStream:
     async def _connect(self) -> None:
         self._timing.attempts += 1
         self._clocks.start_attempt(anyio.current_time())
-        self._connecting = self._reused = False
+        self._connecting = self._reused = self._tunnelling = False
         self.status.http_status_code = self.status.request_id = None
         response = await self._send()
         body = self._body = response_body(response, self.call.request.url)
@@ -349,6 +363,11 @@ class ChatStream:
     def _follow(self, scope: anyio.CancelScope, event: str, info: Any) -> None:
         """Move the deadline with the connection's progress: connect, then the first event."""
         clocks = self._clocks
+        if event.endswith("send_request_headers.started"):
+            # To a proxy: the connection is still being made.
+            self._tunnelling = info["request"].method == b"CONNECT"
+        if self._tunnelling:
+            return
         if event == "connection.connect_tcp.started":
             self._connecting = True
             scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
@@ -409,19 +428,19 @@ class ChatStream:
         said = await self._read_error_body(body)
         reply = ErrorReply(status=response.status_code, headers=headers, body=said)
         error = self.call.dialect.error(reply)
-        error.retry_after = retry_after_seconds(headers, datetime.now(UTC))
+        waited = retry_after_seconds(headers, datetime.now(UTC))
+        if waited is not None:  # else what the body says stands
+            error.retry_after = waited
         return error
 
     async def _read_error_body(self, body: AsyncGenerator[bytes, None]) -> bytes:
+        """What is said beside the status. If it breaks off or stalls, the status is the news."""
         pieces: list[bytes] = []
-        while sum(map(len, pieces)) < MAX_ERROR_BYTES:
-            try:
-                data = await self._read(body)
-            except TransportError:
-                break  # the status is the news; its body broke off
-            if data is None:
-                break
-            pieces.append(data)
+        size = 0
+        with anyio.move_on_after(ERROR_BODY_SECONDS), suppress(TransportError):
+            while size < MAX_ERROR_BYTES and (data := await self._read(body)) is not None:
+                pieces.append(data)
+                size += len(data)
         return b"".join(pieces)[:MAX_ERROR_BYTES]
 
     # --- receiving
@@ -663,6 +682,8 @@ def _failed_status(
         return ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
     if isinstance(error, ProviderError):
         return ExternalApiCallStatusEnum.RESPONSE_RECEIVED_API_ERROR
+    if isinstance(error, ConnectTimeout):
+        return ExternalApiCallStatusEnum.REQUEST_NOT_SEND
     if isinstance(error, StreamTimeout):
         return ExternalApiCallStatusEnum.RESPONSE_TIMEOUT
     if status.http_status_code is None and isinstance(error, TransportError):

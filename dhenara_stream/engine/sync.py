@@ -35,7 +35,7 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
-from .stream import Call, ChatStream
+from .stream import LEFT_EARLY, Call, ChatStream
 from .transport import CLOSE_TIMEOUT, Transport
 
 __all__ = ["Bridge", "SyncChatStream"]
@@ -269,6 +269,8 @@ class _Link:
         return self._scope
 
     def _cancel(self) -> None:
+        if self.core is not None:
+            self.core.abandon()
         self._own_scope().cancel()
 
     # --- on the caller's thread
@@ -372,6 +374,7 @@ class SyncChatStream:
         self._link = link
         self._pid = os.getpid()
         self._finished = False
+        self._left_early = False
         self._managed = False
 
     def wait_until_open(self) -> None:
@@ -413,6 +416,8 @@ class SyncChatStream:
         return item
 
     def _wait_for_items(self) -> None:
+        if self._left_early:
+            raise UsageError(LEFT_EARLY) from None
         if not self._finished:
             self._wait(self._link.wait_for_items)
         if not self._link.items:
@@ -465,8 +470,9 @@ class SyncChatStream:
 
     def abandon(self) -> None:
         """End the stream of a loop that was left early, without waiting."""
-        if not self._managed:
+        if not self._managed and not self._finished:
             self._finished = True
+            self._left_early = bool(self._link.items) or not self._link.over
             self._link.items.clear()
             self._stop()
 

@@ -1156,6 +1156,19 @@ def test_a_search_gives_way_to_structured_output() -> None:
     assert notes(raw) == ["responseMimeType"]
 
 
+def test_cached_content_holds_instructions_and_tools() -> None:
+    fields: Dict = {"instructions": ["a"], "tools": [tool()], "tool_choice": FORCED[0]}
+    fields["options"] = {"cached_content": "cachedContents/1"}
+    wire = build(**fields)
+    assert accepted(wire).keys() == {"contents", "cachedContent", "generationConfig"}
+    assert notes(wire) == ["systemInstruction", "tools", "toolConfig"]
+    native = build(model=BUDGET, structured_output=OUTPUT, **fields)
+    assert native.output_tool is None
+    assert "responseJsonSchema" in native.body["generationConfig"]
+    with pytest.raises(ConfigError, match="structured_output: cannot be had of this model beside"):
+        build(model=BY_TOOL, structured_output=OUTPUT, **fields)
+
+
 def test_structured_output_is_an_object() -> None:
     for schema in ({"type": "array", "items": {"type": "string"}}, {"$ref": "#/$defs/Gone"}):
         config = StructuredOutputConfig(output_schema=schema)
@@ -1395,7 +1408,7 @@ TRACE = (
                 "thoughtSignature": PLACEHOLDER}]),
         ({"place": AIModelAPIProviderEnum.GOOGLE_VERTEX_AI}, EFFORT, [
             {"text": "t", "thought": True}, {"text": " "}, {"text": "a"}, CODE, RAN,
-            {"functionCall": {"id": "f:1", "name": "_1_look", "args": {"at": "it"}},
+            {"functionCall": {"name": "_1_look", "args": {"at": "it"}},
                 "thoughtSignature": PLACEHOLDER}]),
         ({}, PLAIN, [
             {"text": " "}, {"text": "a"}, CODE, RAN | {"partMetadata": {}},
@@ -1495,6 +1508,34 @@ def test_only_the_first_choice_is_sent() -> None:
     answer = response(text("first"))
     answer.choices.append(ChatResponseChoice(index=1, contents=[text("second")]))
     assert parts("hi", answer, "so?", at=1) == [{"text": "first"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"contents": [{"role": "model", "parts": [{"text": "a"}]}]}, "0: role"),
+        ({"contents": [{"role": "user", "parts": [{"text": ""}]}]}, "0: an empty text"),
+        ({"contents": [{"role": "user", "parts": [{"functionResponse": {
+            "name": "a", "response": {}}}]}]}, "0: calls [], responses"),
+        ({"contents": [{"role": "user", "parts": [{"text": "a"}]}, {"role": "model", "parts": [
+            {"functionCall": {"name": "a", "args": {}}}]}]}, "a call without a response"),
+        ({"generationConfig": {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}}, "level MINIMAL"),
+        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": 1}}}, "a budget"),
+        ({"generationConfig": {"presencePenalty": 1}}, "no presencePenalty"),
+        ({"generationConfig": {"top_k": 1}}, "unknown top_k"),
+        ({"generationConfig": {"responseJsonSchema": {}}}, "responseMimeType is required"),
+        ({"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "function_calling_config"),
+        ({"tools": [{"functionDeclarations": [{"name": "a", "parametersJsonSchema": {
+            "const": 1}}]}]}, "const"),
+        ({"tools": [{"functionDeclarations": [{"name": "a"}]}, {"googleSearch": {}}]},
+            "Please enable"),
+    ],
+)  # fmt: skip
+def test_the_rules_of_this_test_bite(change: Dict, why: str) -> None:
+    model = chat.Gemini31ProPreview
+    good = body(model=model)
+    assert refusals(good, model) == []
+    assert any(found.startswith(why) for found in refusals(good | change, model))
 
 
 # --- recorded answers and requests

@@ -172,7 +172,7 @@ async def lasting(seconds: float) -> AsyncIterator[None]:
     What the machine takes for others does not count: a timer beside it tells how much that is.
     """
     begun = anyio.current_time()
-    late = 0.0
+    late = passed = 0.0
 
     async def measure() -> None:
         nonlocal late

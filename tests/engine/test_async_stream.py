@@ -58,7 +58,7 @@ from dhenara_stream.simulator import (
     Text,
     Thinking,
 )
-from dhenara_stream.types import AIModelCallResponse
+from dhenara_stream.types import AIModelCallResponse, StreamItem
 from dhenara_stream.types.shared.secret import Secret
 
 Stream = Any
@@ -112,11 +112,12 @@ async def test_a_loop_can_be_taken_up_again_inside_the_context_manager() -> None
     async with Simulator(LONG, tokens_per_second=SLOW) as sim, client_of(sim.url) as client:
         response = await client.generate_async(prompt="Hi")
         async with response.stream_generator as stream:
+            first: list[StreamItem] = []
             async for item in stream:
-                first = item
+                first.append(item)
                 break
             rest = [item async for item in stream]
-        assert text_of([first, *rest]) == WORDS
+        assert text_of([*first, *rest]) == WORDS
         assert is_complete(rest)
 
 
@@ -386,7 +387,8 @@ async def test_break_closes_the_connection_without_a_warning(count: int) -> None
         with anyio.fail_after(1):
             await sim.wait_closed()
         assert_kept(response, THREE[: 5 * count])
-        assert await read(response) == []  # it is over
+        with pytest.raises(UsageError, match="left early"):
+            await read(response)
         del response
         gc.collect()
 
@@ -396,7 +398,8 @@ async def test_break_of_an_answer_that_came_at_once_ends_it_too() -> None:
         response = await client.generate_async(prompt="Hi")
         async for _ in response.stream_generator:
             break
-        assert await read(response) == []
+        with pytest.raises(UsageError, match="left early"):
+            await read(response)
         final = response.snapshot()
         assert final.chat_response is not None
         assert final.chat_response.text() == WORDS
@@ -415,11 +418,11 @@ async def test_an_exception_in_the_loop_closes_the_connection() -> None:
 async def test_return_at_the_last_item_keeps_the_connection_for_the_next_call() -> None:
     async def answer() -> AIModelCallResponse:
         response = await client.generate_async(prompt="Hi")
+        final: AIModelCallResponse | None = None
         async for _, final in response.stream_generator:
-            if final is not None:
-                break
-        assert isinstance(final, AIModelCallResponse)
-        return final
+            if isinstance(final, AIModelCallResponse):
+                return final
+        raise AssertionError
 
     async with Simulator(LONG) as sim, client_of(sim.url) as client:
         for _ in range(3):

@@ -29,6 +29,10 @@ from engine.support import (
     text_of,
 )
 
+from dhenara_stream import RateLimitError
+from dhenara_stream.dialects.anthropic import AnthropicDialect
+from dhenara_stream.dialects.base import ErrorReply
+from dhenara_stream.engine import stream
 from dhenara_stream.simulator import (
     CleanCut,
     Drop,
@@ -328,3 +332,45 @@ async def test_a_connection_that_dies_within_the_answer_is_not_replaced_for_free
         items = await read(await client.generate_async(prompt="Hi"))
         assert error_type(items) == "StreamInterrupted"
         assert server.connections == 1
+
+
+async def test_a_wait_that_the_body_asks_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def error(_: Any, reply: ErrorReply) -> RateLimitError:
+        return RateLimitError("slow down", http_status=reply.status, retry_after=75.0)
+
+    monkeypatch.setattr(AnthropicDialect, "error", error)
+    made, items = await attempts(Respond(429, retry_after=None))
+    assert made == 1
+    assert error_of(items)["retry_after"] == 75.0
+
+
+async def test_a_request_that_was_worked_on_counts_as_an_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(socket: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(socket)
+        await socket.send(http_response(WHOLE))
+        await read_request(socket)
+        asked.append(1)
+
+    asked: list[int] = []
+    monkeypatch.setattr(stream, "DEAD_WITHIN", 0.0)
+    async with peer(behave) as server, client_of(server.url, retries=1) as client:
+        assert is_complete(await read(await client.generate_async(prompt="Hi")))
+        items = await read(await client.generate_async(prompt="Hi"))
+    assert len(asked) == 1
+    assert error_of(items)["attempts"] == 1
+
+
+async def test_a_refusal_whose_words_do_not_come_is_known_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(socket: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(socket)
+        await socket.send(b"HTTP/1.1 401 No\r\ncontent-length: 1000\r\n\r\n")
+        await socket.receive()
+
+    monkeypatch.setattr(stream, "ERROR_BODY_SECONDS", 0.05)
+    async with peer(behave) as server, client_of(server.url) as client:
+        items = await read(await client.generate_async(prompt="Hi"))
+    assert error_of(items)["http_status"] == 401

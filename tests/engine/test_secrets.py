@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from engine.support import KEY, LONG, client_of, read, sync_client
+from engine.support import KEY, LONG, client_of, error_of, read, sync_client
 
 import dhenara_stream
 from dhenara_stream import AIModelClient, ConfigError, DhenaraStreamError
@@ -250,3 +250,11 @@ async def test_an_exception_of_a_transport_of_the_callers_keeps_the_key_to_itsel
             await read(await client.generate_async(prompt="Hi"))
     assert_clean(caught.value)
     await anyio.lowlevel.checkpoint()
+
+
+async def test_a_short_header_is_not_cut_out_of_messages() -> None:
+    headers = {"extra_headers": {"x-flag": "1"}}
+    refusal = Respond(404, message="no model 1 at /v1")
+    async with Simulator(faults=refusal) as sim, client_of(sim.url, options=headers) as client:
+        error = error_of(await read(await client.generate_async(prompt="Hi")))
+    assert "no model 1 at /v1" in error["message"]

@@ -5,12 +5,12 @@ The rules of the API, and what is done to keep them:
 - The user begins, and the roles alternate; a turn that comes out empty is dropped, and its
   neighbours become one. A text from elsewhere that is only white space says nothing.
 - Function responses stand first in the user's turn, as many as there were calls, in their order:
-  calls without ids are told apart by it. Each has the name of its call, and its id if the API gave
-  one: ids of ours, and those of other makers, are not sent. Its response is an object.
+  calls without ids are told apart by it. Each has the name of its call, and its id if this place
+  gave one: ids of ours, and those of others, are not sent. Its response is an object.
 - A call's arguments are an object. Those that did not parse go as ``{"INVALID_JSON": text}``.
 - Signatures go back byte for byte on the part that had them, and only to the place that made them:
   no other can read them. Thoughts, and parts of the API's own (code that it ran, media that it
-  made), go back to their maker.
+  made), go back to their maker; parts that are not known here, only to their place.
 - In the turn under way, which began when the user last spoke, the first call of each answer must
   have a signature, where the model takes an effort; one that has none gets ``PLACEHOLDER``
   (https://ai.google.dev/gemini-api/docs/thought-signatures). Models that do not think get none.
@@ -70,6 +70,8 @@ _UNKNOWN = "application/octet-stream"
 # Of a part, beside what it holds.
 _SIDE_FIELDS = ("thought", "partMetadata", "videoMetadata", "mediaResolution")
 _SERVER_SIDE = ("toolCall", "toolResponse")
+# What every place takes of what another one has made.
+_ANYWHERE = ("executableCode", "codeExecutionResult", "inlineData", "fileData")
 
 
 def build_contents(
@@ -303,13 +305,13 @@ def _signed_text(item: ChatResponseTextContentItem, kind: Dict, signature: Dict)
 
 
 def _tool_call(item: ChatResponseToolCallContentItem, replay: _Replay) -> Parts:
-    call, facts = item.tool_call, item.tool_call.metadata if replay.own else {}
+    call = item.tool_call
+    facts = call.metadata if replay.here else {OWN_CALL_ID: True}
     name = _function_name(call.name)
-    sent_id = call.call_id if replay.own and not facts.get(OWN_CALL_ID) else None
+    sent_id = None if facts.get(OWN_CALL_ID) else call.call_id
     replay.calls.make(call.call_id, name, sent_id)
     part: Dict = {"functionCall": _with_id(sent_id, name=name, args=call_input(call))}
-    if replay.here:
-        part |= {field: facts[field] for field in _SIDE_FIELDS if field in facts}
+    part |= {field: facts[field] for field in _SIDE_FIELDS if field in facts}
     return [part | replay.signature(facts.get("thought_signature"))]
 
 
@@ -319,15 +321,15 @@ def _function_name(name: str) -> str:
 
 
 def _generic(item: ChatResponseGenericContentItem, replay: _Replay) -> Parts:
+    part = dict(item.block)
+    if replay.own and not replay.here:  # it may have come by another protocol, too
+        part = {name: part[name] for name in _ANYWHERE if name in part}
     # A call that is none cannot be answered, either.
     if not replay.own or item.block_type == "functionCall":
         return []
-    if any(name in item.block for name in _SERVER_SIDE) and not replay.server_side_tools:
+    if any(name in part for name in _SERVER_SIDE) and not replay.server_side_tools:
         return []
-    part = dict(item.block)
     part |= replay.signature(part.pop("thoughtSignature", None))
-    if not replay.here:
-        part.pop("partMetadata", None)  # not every place takes it
     says = any(name not in _SIDE_FIELDS and value != "" for name, value in part.items())
     return [part] if says else []
 

@@ -63,6 +63,8 @@ DYNAMIC = -1  # the budget of a model that decides for itself
 DYNAMIC_MOST = 8192  # and how much it then takes at most
 MIN_BUDGET = "min_reasoning_tokens"
 """In a model's metadata: the smallest budget it takes, beside 0."""
+MAX_BUDGET = "max_reasoning_tokens"
+"""In a model's metadata: the largest budget it takes, where that is less than its settings say."""
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -243,10 +245,17 @@ class _Draft(Draft):
 
     def least_budget(self) -> int:
         """The smallest budget for thinking that the model takes, beside 0."""
+        least: int = self._told(MIN_BUDGET, 1)
+        return least
+
+    def most_budget(self) -> int | None:
+        """The largest budget for thinking that the model takes."""
+        most: int | None = self._told(MAX_BUDGET, self.settings.max_reasoning_tokens)
+        return most
+
+    def _told(self, name: str, default: Any) -> Any:
         models = [self.model, getattr(self.model, "foundation_model", None) or self.model]
-        return next(
-            (model.metadata[MIN_BUDGET] for model in models if MIN_BUDGET in model.metadata), 1
-        )
+        return next((model.metadata[name] for model in models if name in model.metadata), default)
 
 
 def _camel(name: str) -> str:
@@ -365,7 +374,7 @@ def _budget(draft: _Draft) -> int:
             f"{off or 'no'} tokens, max_output_tokens has no room for {least} and the answer",
         )
         return off
-    most = min(room, draft.settings.max_reasoning_tokens or math.inf)
+    most = min(room, draft.most_budget() or math.inf)
     budget = int(max(least, min(wanted or most, most)))
     if config.max_reasoning_tokens not in (None, budget):
         draft.note("max_reasoning_tokens", f"{budget}, for the model or max_output_tokens")
@@ -384,7 +393,7 @@ def _effort_budget(draft: _Draft) -> int | None:
     effort = draft.config.reasoning_effort
     if effort is None:
         return None
-    budget = _BUDGETS.get(effort) or draft.settings.max_reasoning_tokens
+    budget = _BUDGETS.get(effort) or draft.most_budget()
     draft.note("reasoning_effort", "as a budget of tokens, for the model takes no effort")
     return budget
 
@@ -424,7 +433,14 @@ class _Tools:
             return None
         native = draft.settings.structured_output == "native"
         native = native and not draft.refuses("responseJsonSchema")
-        if native and not (self._functions and draft.excludes("tools", "responseJsonSchema")):
+        cached = "cachedContent" in draft.options  # then there are no tools beside
+        if cached and not native:
+            raise ConfigError(
+                "structured_output: cannot be had of this model beside options['cached_content'], "
+                "which holds all tools"
+            )
+        alone = cached or not self._functions
+        if native and (alone or not draft.excludes("tools", "responseJsonSchema")):
             return None
         taken = [as_dict(function).get("name") for function in self._functions]
         name = free_name([name for name in taken if isinstance(name, str)])
@@ -585,12 +601,20 @@ def _whole(draft: _Draft, body: Dict, generation: Dict) -> Dict:
     body = merged_body(body, draft.options)
     flat = {**generation, **body}
     draft.drop_unsupported(flat)
+    if "cachedContent" in flat:
+        _leave_out_cached(draft, flat)
     draft.drop_exclusive(flat)
     if "tools" not in flat:
         _forget_calling(flat)
     kept = {name: flat[name] for name in generation if name in flat}
     body = {name: flat[name] for name in body if name in flat}
     return body | ({"generationConfig": kept} if kept else {})
+
+
+def _leave_out_cached(draft: _Draft, flat: Dict) -> None:
+    for name in _CACHED:
+        if flat.pop(name, None) is not None:
+            draft.note(name, "left out, it belongs to the cached content")
 
 
 def _forget_calling(flat: Dict) -> None:
@@ -600,4 +624,5 @@ def _forget_calling(flat: Dict) -> None:
         flat |= {"toolConfig": rest} if rest else {}
 
 
+_CACHED = ("systemInstruction", "tools", "toolConfig")
 _FREE = ("retrievalConfig",)  # what of toolConfig needs no tools

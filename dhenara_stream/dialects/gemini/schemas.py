@@ -7,10 +7,10 @@ a property that need not be there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-from dhenara_stream.dialects.schema import GEMINI, strict_schema
+from dhenara_stream.dialects.schema import GEMINI, objects, references, strict_schema
 from dhenara_stream.dialects.values import Dict, as_dict, as_list, as_text
 
 __all__ = ["gemini_schema", "names_nothing"]
@@ -86,9 +86,9 @@ def _loosen(root: Dict, lost: set[str]) -> None:
     """Let properties be missing that lead back to where they stand, in place."""
     places = {_NEW + name: part for name, part in as_dict(root.get("$defs")).items()}
     places["#"] = {name: part for name, part in root.items() if name != "$defs"}
-    leads_to = {place: _references(part) for place, part in places.items()}
+    leads_to = {place: references(part) for place, part in places.items()}
     for place, part in places.items():
-        for found in _objects(part):
+        for found in objects(part):
             back = [
                 name
                 for name in as_list(found.get("required"))
@@ -103,26 +103,10 @@ def _loosen(root: Dict, lost: set[str]) -> None:
 
 def _reached(part: Any, leads_to: Mapping[str, set[str]]) -> set[str]:
     reached: set[str] = set()
-    waiting = list(_references(part))
+    waiting = list(references(part))
     while waiting:
         place = waiting.pop()
         if place not in reached:
             reached.add(place)
             waiting += leads_to.get(place, ())
     return reached
-
-
-def _references(part: Any) -> set[str]:
-    return {as_text(found["$ref"]) for found in _objects(part) if "$ref" in found}
-
-
-def _objects(part: Any) -> Iterator[Dict]:
-    waiting: list[Any] = [part]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            found = cast("Dict", value)
-            waiting += found.values()
-            yield found

@@ -7,7 +7,7 @@ from typing import Any
 
 from ._coerce import is_mapping, is_sequence
 
-__all__ = ["MASK", "Secret", "check_secret", "redacted"]
+__all__ = ["MASK", "Secret", "check_secret", "longer_secrets", "redacted"]
 
 MASK = "***"
 
@@ -62,6 +62,16 @@ def check_secret(value: str) -> str | None:
     if not value.isprintable() or " " in value:
         return "has whitespace or a control character inside; copy it again"
     return None
+
+
+# A shorter header value is no key, and would be found in any text.
+MIN_SECRET = 8
+
+
+def longer_secrets(values: Iterable[str]) -> list[str]:
+    """The plain values of the sealed ones among these, but for those too short to be a secret."""
+    plain = [value.reveal() for value in values if isinstance(value, Secret)]
+    return [value for value in plain if len(value) >= MIN_SECRET]
 
 
 def redacted(value: Any, secrets: Iterable[str]) -> Any:
