@@ -1,4 +1,4 @@
-"""Run a local LLM provider that speaks the real protocols, until Ctrl-C."""
+"""Run a local LLM provider that speaks the real protocol, until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local LLM provider for demos, tests and work offline: real protocols, faults on demand.
+"""A local LLM provider for demos, tests and work offline: a real protocol, faults on demand.
 
 ::
 

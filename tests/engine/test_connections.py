@@ -208,7 +208,6 @@ async def test_memory_does_not_grow_with_the_number_of_streams() -> None:
     settings: dict[str, Any] = {"wire": "all", "max_recorded": 10}
     async with Simulator(LONG, **settings) as sim, client_of(sim.url) as client:
         before = 0
-        before = 0
         tracemalloc.start()
         try:
             for number in range(60):
