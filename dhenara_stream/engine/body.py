@@ -8,8 +8,6 @@ from contextlib import suppress
 import anyio
 import httpx
 
-from dhenara_stream.errors import DhenaraStreamError
-
 from .transport import CLOSE_TIMEOUT, translated
 
 __all__ = ["drain", "response_body"]
@@ -20,8 +18,6 @@ DRAIN_SECONDS = 0.05
 
 # More than any buffer of the HTTP library holds.
 _RUN_OUT_BYTES = 16 * DRAIN_BYTES
-
-_FOREIGN = (httpx.HTTPError, httpx.StreamError, OSError)
 
 
 async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
@@ -42,7 +38,7 @@ async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[by
                 yield data
     finally:
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            with suppress(*_FOREIGN):
+            with suppress(Exception):  # whatever a transport, maybe the caller's, fails with
                 await response.aclose()
             if begun:
                 await _run_out(chunks)
@@ -56,7 +52,7 @@ async def _run_out(chunks: AsyncIterator[bytes]) -> None:
     connection, or their next wait is cancelled.
     """
     size = 0
-    with anyio.CancelScope() as scope, suppress(*_FOREIGN):
+    with anyio.CancelScope() as scope, suppress(Exception):
         scope.cancel()
         async for data in chunks:
             size += len(data)
@@ -65,13 +61,13 @@ async def _run_out(chunks: AsyncIterator[bytes]) -> None:
 
 
 async def drain(body: AsyncGenerator[bytes, None]) -> None:
-    """Read the end of the body of an answer that is complete, for a moment."""
+    """Read the end of the body of an answer that is complete, for a moment.
+
+    How its connection ends is nobody's concern.
+    """
     drained = 0
-    with anyio.move_on_after(DRAIN_SECONDS):
-        try:
-            async for data in body:
-                drained += len(data)
-                if drained > DRAIN_BYTES:
-                    return
-        except DhenaraStreamError:
-            return  # the answer is complete; how its connection ends is nobody's concern
+    with anyio.move_on_after(DRAIN_SECONDS), suppress(Exception):
+        async for data in body:
+            drained += len(data)
+            if drained > DRAIN_BYTES:
+                return

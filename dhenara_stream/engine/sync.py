@@ -372,6 +372,7 @@ class SyncChatStream:
     def __init__(self, bridge: Bridge, link: _Link) -> None:
         self._bridge = bridge
         self._link = link
+        self._items = link.items  # until it is closed: the pump may add to them for a moment more
         self._pid = os.getpid()
         self._finished = False
         self._left_early = False
@@ -405,7 +406,7 @@ class SyncChatStream:
         link = self._link
         while True:
             try:
-                item = link.items.popleft()
+                item = self._items.popleft()
                 break
             except IndexError:
                 self._wait_for_items()
@@ -420,7 +421,7 @@ class SyncChatStream:
             raise UsageError(LEFT_EARLY) from None
         if not self._finished:
             self._wait(self._link.wait_for_items)
-        if not self._link.items:
+        if not self._items:
             self._finished = True
             raise StopIteration
 
@@ -450,11 +451,10 @@ class SyncChatStream:
     def close(self) -> None:
         """End the stream and close its connection. Safe at any time, from any thread."""
         self._finished = True
-        self._link.items.clear()
+        self._items = deque()
         self._stop()
         if self._pid == os.getpid() and not _process.thread.on_this_thread():
             self._link.ended.wait(JOIN_TIMEOUT)
-            self._link.items.clear()
 
     def __enter__(self) -> Self:
         self._managed = True
@@ -472,8 +472,8 @@ class SyncChatStream:
         """End the stream of a loop that was left early, without waiting."""
         if not self._managed and not self._finished:
             self._finished = True
-            self._left_early = bool(self._link.items) or not self._link.over
-            self._link.items.clear()
+            self._left_early = bool(self._items) or not self._link.over
+            self._items = deque()
             self._stop()
 
     def _stop(self) -> None:

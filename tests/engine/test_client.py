@@ -35,6 +35,12 @@ def test_a_sync_http_client_is_told_from_an_async_one() -> None:
     wrong.close()
 
 
+async def test_a_client_of_the_callers_has_no_place_in_test_mode() -> None:
+    async with httpx.AsyncClient() as own:
+        with pytest.raises(ConfigError, match="http_client: not used in test_mode"):
+            client_of("http://x", http_client=own, test_mode=True)
+
+
 def test_without_a_config_calls_are_made_in_the_usual_way() -> None:
     client = AIModelClient(endpoint("http://x"))
     assert client.config == AIModelCallConfig()

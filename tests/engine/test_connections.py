@@ -575,16 +575,31 @@ async def test_an_endless_body_that_never_waits_is_left() -> None:
     await own.aclose()
 
 
-async def test_a_body_that_cannot_be_closed_is_nobodys_concern() -> None:
-    class Broken(Stream):
-        async def aclose(self) -> None:
-            raise httpx.ReadError("gone")
+class Broken(httpx.AsyncByteStream):
+    """The whole answer, then nothing but failures of a kind that no HTTP library has."""
 
-    own = transport(lambda _: httpx.Response(200, stream=Broken(Endless(None))))
-    response = await client_of("https://x", http_client=own).generate_async(prompt="Hi")
-    await response.stream_generator.aclose()
-    assert response.stream_generator.status.status == "response_incomplete"
-    await own.aclose()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield WHOLE
+        raise ZeroDivisionError
+
+    async def aclose(self) -> None:
+        raise ZeroDivisionError
+
+
+async def test_after_the_answer_failures_of_a_transport_are_nobodys_concern() -> None:
+    async with transport(lambda _: httpx.Response(200, stream=Broken())) as own:
+        client = client_of("https://x", http_client=own)
+        assert await ask(client) == "Hello"
+        response = await client.generate_async(prompt="Hi")
+        await response.stream_generator.aclose()
+        assert response.stream_generator.status.status == "response_incomplete"
+
+
+def test_they_do_not_hide_the_answer_in_sync_code() -> None:
+    own = transport(lambda _: httpx.Response(200, stream=Broken()))
+    with sync_client("https://x", http_client=own) as client:
+        assert is_complete(list(client.generate(prompt="Hi").stream_generator))
+    anyio.run(own.aclose)
 
 
 @pytest.mark.parametrize(
@@ -694,7 +709,7 @@ async def test_a_proxy_that_says_nothing_is_part_of_connecting(
     async with peer(proxy) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        limits = {"connect_timeout": 0.1, "first_event_timeout": 5.0}
+        limits: dict[str, Any] = {"connect_timeout": 0.1, "first_event_timeout": 5.0}
         async with client_of("https://llm.example", retries=1, **limits) as client:
             error = error_of(await read(await client.generate_async(prompt="Hi")))
     assert error["error_type"] == "ConnectTimeout"
