@@ -372,7 +372,8 @@ class SyncChatStream:
     def __init__(self, bridge: Bridge, link: _Link) -> None:
         self._bridge = bridge
         self._link = link
-        self._items = link.items  # until it is closed: the pump may add to them for a moment more
+        # Until it is closed: the pump may add to them for a moment more.
+        self._items: deque[StreamItem] = link.items
         self._pid = os.getpid()
         self._finished = False
         self._left_early = False
@@ -451,7 +452,7 @@ class SyncChatStream:
     def close(self) -> None:
         """End the stream and close its connection. Safe at any time, from any thread."""
         self._finished = True
-        self._items = deque()
+        self._items = deque[StreamItem]()
         self._stop()
         if self._pid == os.getpid() and not _process.thread.on_this_thread():
             self._link.ended.wait(JOIN_TIMEOUT)
@@ -473,7 +474,7 @@ class SyncChatStream:
         if not self._managed and not self._finished:
             self._finished = True
             self._left_early = bool(self._items) or not self._link.over
-            self._items = deque()
+            self._items = deque[StreamItem]()
             self._stop()
 
     def _stop(self) -> None:
