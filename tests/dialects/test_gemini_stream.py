@@ -1557,8 +1557,9 @@ def test_all_310_recordings_are_read_as_their_sdk_reads_them() -> None:
 
 
 @needs_corpus
-def test_the_small_recordings_are_read_byte_by_byte_the_same() -> None:
-    assert wrong(streams("gemini", core_only=True), lambda r: bytewise(r.body)) == {}
+@pytest.mark.parametrize("part", range(4))
+def test_the_small_recordings_are_read_byte_by_byte_the_same(part: int) -> None:
+    assert wrong(streams("gemini", core_only=True)[part::4], lambda r: bytewise(r.body)) == {}
 
 
 @needs_corpus

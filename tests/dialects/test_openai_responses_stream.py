@@ -1859,12 +1859,13 @@ def test_all_426_recordings_are_read_as_their_sdk_reads_them_and_nothing_is_lost
 
 
 @needs_corpus
-def test_recordings_are_read_the_same_byte_by_byte_and_at_random_cuts() -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_recordings_are_read_the_same_byte_by_byte_and_at_random_cuts(part: int) -> None:
     recordings = streams("openai-responses", core_only=True)
-    assert wrong(recordings, lambda r: at_random(r.body, r.id)) == {}
+    assert wrong(recordings[part::4], lambda r: at_random(r.body, r.id)) == {}
     short = [r for r in recordings if len(r.body) < LONG]
     assert len(short) > 40
-    assert wrong(short, lambda r: bytewise(r.body)) == {}
+    assert wrong(short[part::4], lambda r: bytewise(r.body)) == {}
 
 
 @needs_corpus
