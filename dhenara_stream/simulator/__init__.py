@@ -32,7 +32,7 @@ from .faults import (
     TornChunk,
 )
 from .memory import MemoryTransport
-from .script import Answer, RawBlock, RedactedThinking, Text, Thinking, ToolCall, Usage
+from .script import Answer, RawBlock, RedactedThinking, Refusal, Text, Thinking, ToolCall, Usage
 from .server import Connections
 from .service import RecordedRequest, fingerprint
 from .simulator import Simulator
@@ -52,6 +52,7 @@ __all__ = [
     "RawBlock",
     "RecordedRequest",
     "RedactedThinking",
+    "Refusal",
     "Reset",
     "Respond",
     "Silence",

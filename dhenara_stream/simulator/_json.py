@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeGuard
 
 import msgspec
+from msgspec import DecodeError
 
-__all__ = ["array", "decode", "encode", "is_array", "is_object", "object_", "string"]
+__all__ = ["DecodeError", "array", "decode", "encode", "is_array", "is_object", "object_", "string"]
 
 _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-import msgspec
-
-from ._json import array, decode, encode, is_object, object_, string
-from .anthropic_rules import Verdict, complaint
+from ._json import DecodeError, array, decode, encode, object_, string
+from .anthropic_rules import complaint
 from .generate import Ask, Tool
 from .http1 import Head, Headers, Request
-from .protocol import Call, Event, Refused
+from .protocol import Call, Event, Refused, json_body, status_phrase
 from .script import (
     Answer,
     Block,
     RedactedThinking,
+    Refusal,
     Text,
     Thinking,
     ToolCall,
     pieces_of,
 )
+from .signatures import Signatures
 
-__all__ = ["AnthropicMessages", "Signatures"]
+__all__ = ["AnthropicMessages"]
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -56,7 +52,7 @@ _LIMITS = {"requests": 4_000, "input-tokens": 2_000_000, "output-tokens": 400_00
 class AnthropicMessages:
     """``POST /v1/messages``; see :class:`~.protocol.WireProtocol`."""
 
-    base_url_variable = "ANTHROPIC_BASE_URL"
+    addresses: ClassVar[Mapping[str, str]] = {"ANTHROPIC_BASE_URL": ""}
 
     def __init__(self) -> None:
         self._signatures = Signatures()
@@ -69,7 +65,7 @@ class AnthropicMessages:
         """Understand a request, or raise :class:`Refused` with what the service would say."""
         if require_key:
             _authenticate(request)
-        body = _decoded(request.body)
+        body = json_body(request)
         if validate:
             self._check(request, body)
         return Call(
@@ -97,7 +93,7 @@ class AnthropicMessages:
         """The answer as one JSON object."""
         return encode(_Reply(call, answer, self._signatures).whole())
 
-    def head(self, token: str, now: float, *, stream: bool) -> Head:
+    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
         """The head of an answer."""
         kind = "text/event-stream; charset=utf-8" if stream else "application/json"
         reset = datetime.fromtimestamp(now + 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -113,18 +109,20 @@ class AnthropicMessages:
         fallback = "invalid_request_error" if status < 500 else "api_error"
         error = {
             "type": refused.type or _ERROR_TYPES.get(status, fallback),
-            "message": refused.message or _MESSAGES.get(status) or _phrase(status),
+            "message": refused.message or _MESSAGES.get(status) or status_phrase(status),
         }
         body = {"type": "error", "error": error, "request_id": f"req_{token}"}
         return (("content-type", "application/json"), *_identity(token)), encode(body)
 
-    def error_status(self, type: str) -> int:  # noqa: A002
-        """The HTTP status that an error type stands for; 500 for one that is not known."""
-        return _STATUSES.get(type, 500)
+    def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
+        """The error that ends a stream, by default of an overloaded service."""
+        status = _STATUSES.get(type or "overloaded_error", 500)
+        return Refused(status, message or _MESSAGES.get(status), type or "overloaded_error")
 
-    def error_event(self, type: str, message: str) -> bytes:  # noqa: A002
+    def error_event(self, failure: Refused, token: str) -> bytes:
         """The event that ends a stream with an error."""
-        return _event("error", error={"details": None, "type": type, "message": message})
+        error = {"details": None, "type": failure.type, "message": failure.message}
+        return _event("error", error=error)
 
     def ping(self) -> bytes:
         """The event that keeps a stream alive."""
@@ -140,11 +138,6 @@ def _identity(token: str) -> Headers:
     return (("request-id", f"req_{token}"), ("anthropic-organization-id", organization))
 
 
-def _phrase(status: int) -> str:
-    known = {member.value: member.phrase for member in HTTPStatus}
-    return known.get(status, "Error")
-
-
 def _authenticate(request: Request) -> None:
     key, bearer = request.header("x-api-key"), request.header("authorization")
     if key is None and bearer is None:
@@ -153,16 +146,6 @@ def _authenticate(request: Request) -> None:
         raise Refused(401, "invalid x-api-key")
     if key is None and not (bearer or "").partition(" ")[2]:
         raise Refused(401, "Invalid bearer token")
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        value = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"The request body is not valid JSON: {error}") from error
-    if not is_object(value):
-        raise Refused(400, "The request body is not a JSON object")
-    return value
 
 
 def _ask(body: Mapping[str, Any]) -> Ask:
@@ -267,8 +250,11 @@ class _Reply:
 
     def _ending(self) -> dict[str, Any]:
         answer = self._answer
-        calls = any(isinstance(block, ToolCall) for block in answer.content)
-        reason = answer.stop_reason or ("tool_use" if calls else "end_turn")
+        kinds = {type(block) for block in answer.content}
+        natural = {Refusal: "refusal", ToolCall: "tool_use"}
+        reason = answer.stop_reason or next(
+            (word for kind, word in natural.items() if kind in kinds), "end_turn"
+        )
         ending = {
             "stop_reason": {"length": "max_tokens"}.get(reason, reason),
             "stop_sequence": answer.stop_sequence,
@@ -283,6 +269,8 @@ class _Reply:
             case Text():
                 start: dict[str, Any] = {"type": "text", "text": ""}
                 return start | ({"citations": []} if block.citations else {}), _text(block)
+            case Refusal():
+                return {"type": "text", "text": ""}, _text(block)
             case Thinking():
                 start = {"type": "thinking", "thinking": "", "signature": ""}
                 return start, self._thinking(block)
@@ -304,6 +292,8 @@ class _Reply:
             case Text():
                 whole: dict[str, Any] = {"type": "text", "text": block.text}
                 return whole | ({"citations": block.citations} if block.citations else {})
+            case Refusal():
+                return {"type": "text", "text": block.text}
             case Thinking():
                 text = "" if self._omits else block.text
                 return {"type": "thinking", "thinking": text, "signature": self._signature(block)}
@@ -363,10 +353,10 @@ class _Reply:
         }
 
 
-def _text(block: Text) -> Iterator[tuple[dict[str, Any], bool]]:
+def _text(block: Text | Refusal) -> Iterator[tuple[dict[str, Any], bool]]:
     for piece in pieces_of(block):
         yield {"type": "text_delta", "text": piece}, True
-    for citation in block.citations:
+    for citation in block.citations if isinstance(block, Text) else ():
         yield {"type": "citations_delta", "citation": citation}, False
 
 
@@ -380,7 +370,7 @@ def _input(block: ToolCall) -> Any:
     """A call's arguments as an object; those that are none cannot be shown but in a stream."""
     try:
         return object_(decode(block.arguments_json))
-    except msgspec.DecodeError:
+    except DecodeError:
         return {}
 
 
@@ -388,49 +378,3 @@ def _estimate(body: Mapping[str, Any]) -> int:
     """The input's tokens, by the rule of thumb of four bytes each."""
     read = [body.get(name) for name in ("system", "messages", "tools")]
     return max(1, len(encode(read)) // 4)
-
-
-class Signatures:
-    """Signs thinking, and knows its signatures again.
-
-    A signature holds a nonce, a mark that it comes from a simulator, and a seal over nonce and
-    text; so any simulator can judge it, and thinking whose text is not shown can be signed, too.
-    """
-
-    _KEY = b"dhenara_stream.simulator"
-    _REMEMBERED = 10_000  # scripted signatures, which no rule derives
-
-    def __init__(self) -> None:
-        self._scripted: dict[str, str] = {}
-
-    def sign(self, shown: str, thought: str) -> str:
-        """The signature of thinking of which this text is shown."""
-        nonce = hashlib.sha256(thought.encode()).digest()[:16]
-        return base64.b64encode(nonce + self._mac(nonce) + self._mac(nonce, shown)).decode()
-
-    def remember(self, signature: str, shown: str) -> None:
-        """Take a scripted signature for good from now on."""
-        self._scripted[signature] = shown
-        if len(self._scripted) > self._REMEMBERED:
-            del self._scripted[next(iter(self._scripted))]
-
-    def judge(self, thinking: str, signature: str) -> Verdict:
-        """Whether a signature fits, fits another text, or is none."""
-        if signature in self._scripted:
-            return self._verdict(self._scripted[signature] == thinking)
-        try:
-            raw = base64.b64decode(signature, validate=True)
-        except ValueError:
-            return "invalid"
-        nonce, mark, seal = raw[:16], raw[16:32], raw[32:]
-        if not hmac.compare_digest(mark, self._mac(nonce)):
-            return "invalid"
-        return self._verdict(hmac.compare_digest(seal, self._mac(nonce, thinking)))
-
-    def _mac(self, nonce: bytes, text: str | None = None) -> bytes:
-        message = nonce if text is None else nonce + b"\0" + text.encode()
-        return hmac.digest(self._KEY, message, "sha256")[:16]
-
-    @staticmethod
-    def _verdict(fits: bool) -> Literal["valid", "modified"]:
-        return "valid" if fits else "modified"

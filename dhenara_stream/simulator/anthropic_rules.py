@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from ._json import array, object_, string
+from .signatures import Verdict
 
-__all__ = ["Verdict", "complaint"]
+__all__ = ["complaint"]
 
-Verdict: TypeAlias = Literal["valid", "modified", "invalid"]
 Judge: TypeAlias = Callable[[str, str], Verdict]
 _Object: TypeAlias = dict[str, Any]
 _Complaints: TypeAlias = Iterator[str]

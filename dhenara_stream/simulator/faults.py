@@ -153,17 +153,19 @@ class ErrorEvent(PositionedFault):
     A call that is not streamed gets the HTTP status that the type stands for.
 
     Attributes:
-        type: The provider's error type (wire.md 2.3).
-        message: Its message.
+        type: The provider's error type; by default the one of an overloaded service.
+        message: Its message; by default the provider's usual one.
     """
 
-    type: str = "overloaded_error"
-    message: str = "Overloaded"
+    type: str | None = None
+    message: str | None = None
 
     def __post_init__(self) -> None:
         PositionedFault.__post_init__(self)
-        _check.text("ErrorEvent.type", self.type, empty=False)
-        _check.text("ErrorEvent.message", self.message)
+        if self.type is not None:
+            _check.text("ErrorEvent.type", self.type, empty=False)
+        if self.message is not None:
+            _check.text("ErrorEvent.message", self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,13 +139,17 @@ def head_fault(head: Head, fault: Fault | None) -> Iterator[Step] | None:
 
 
 def plan(
-    head: Head, items: Iterable[_Item], fault: Fault | None, protocol: WireProtocol
+    head: Head,
+    items: Iterable[_Item],
+    fault: Fault | None,
+    protocol: WireProtocol,
+    token: str,
 ) -> Iterator[Step]:
     """The steps of a response, with the fault that strikes it."""
     match fault:
         case PositionedFault():
             yield head
-            yield from _struck(iter(items), fault, protocol)
+            yield from _struck(iter(items), fault, protocol, token)
         case ContentType():
             yield head.with_header("content-type", fault.value)
             yield from _all(items)
@@ -167,12 +171,13 @@ def _all(items: Iterable[_Item]) -> Iterator[Step]:
 
 
 def _struck(
-    items: Iterator[_Item], fault: PositionedFault, protocol: WireProtocol
+    items: Iterator[_Item], fault: PositionedFault, protocol: WireProtocol, token: str
 ) -> Iterator[Step]:
     rest = yield from _before(items, fault)
     match fault:
         case ErrorEvent():
-            yield Data(protocol.error_event(fault.type, fault.message))
+            failure = protocol.failure(fault.type, fault.message)
+            yield Data(protocol.error_event(failure, token))
             yield End(close=True)
         case Malformed():
             yield Data(protocol.malformed() if fault.raw is None else fault.raw)

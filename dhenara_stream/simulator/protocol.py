@@ -6,15 +6,17 @@ with a class that has these methods and list the class in ``service.PROTOCOLS``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from http import HTTPStatus
+from typing import Any, ClassVar, Protocol
 
+from ._json import DecodeError, decode, is_object
 from .generate import Ask
 from .http1 import Head, Headers, Request
 from .script import Answer
 
-__all__ = ["Call", "Event", "Refused", "WireProtocol"]
+__all__ = ["Call", "Event", "Refused", "WireProtocol", "json_body", "status_phrase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,9 @@ class Refused(Exception):
 class WireProtocol(Protocol):
     """One provider's protocol; an instance serves one simulator."""
 
-    base_url_variable: str
-    """The environment variable by which the provider's clients find another address."""
+    addresses: ClassVar[Mapping[str, str]]
+    """The environment variables by which the provider's clients find another address, each with
+    the path that the address ends with."""
 
     def serves(self, path: str) -> bool:
         """Whether requests to this path speak this protocol."""
@@ -85,7 +88,7 @@ class WireProtocol(Protocol):
         """The answer in one piece."""
         ...
 
-    def head(self, token: str, now: float, *, stream: bool) -> Head:
+    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
         """The head of an answer; ``now`` is in seconds since 1970."""
         ...
 
@@ -93,11 +96,11 @@ class WireProtocol(Protocol):
         """Headers and body of an error."""
         ...
 
-    def error_status(self, type: str) -> int:  # noqa: A002
-        """The HTTP status that an error type stands for."""
+    def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
+        """The error of this type that breaks an answer off; by default an overloaded service's."""
         ...
 
-    def error_event(self, type: str, message: str) -> bytes:  # noqa: A002
+    def error_event(self, failure: Refused, token: str) -> bytes:
         """An error within a stream."""
         ...
 
@@ -108,3 +111,24 @@ class WireProtocol(Protocol):
     def malformed(self) -> bytes:
         """An event that is none."""
         ...
+
+
+def json_body(request: Request) -> dict[str, Any]:
+    """The body of a request that must be a JSON object.
+
+    Raises:
+        Refused: It is none.
+    """
+    try:
+        value = decode(request.body)
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"The request body is not valid JSON: {error}") from error
+    if not is_object(value):
+        raise Refused(400, "The request body is not a JSON object")
+    return value
+
+
+def status_phrase(status: int) -> str:
+    """What HTTP calls a status."""
+    known = {member.value: member.phrase for member in HTTPStatus}
+    return known.get(status, "Error")

@@ -20,6 +20,7 @@ __all__ = [
     "Block",
     "RawBlock",
     "RedactedThinking",
+    "Refusal",
     "Text",
     "Thinking",
     "ToolCall",
@@ -108,6 +109,23 @@ class RedactedThinking:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal, in words; where a protocol has no place for one, it is text.
+
+    Attributes:
+        text: The words.
+
+    Raises:
+        ConfigError: ``text`` cannot be sent.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _check.text("Refusal.text", self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call of one of the caller's tools.
 
@@ -164,13 +182,13 @@ class RawBlock:
         _set(self, "whole", _check.json_object("RawBlock.whole", whole))
 
 
-Block: TypeAlias = Text | Thinking | RedactedThinking | ToolCall | RawBlock
+Block: TypeAlias = Text | Thinking | RedactedThinking | Refusal | ToolCall | RawBlock
 
 
 def pieces_of(block: Block) -> list[str]:
     """The pieces of content that a block is streamed in; each counts as one token."""
     match block:
-        case Text() | Thinking():
+        case Text() | Thinking() | Refusal():
             return split_text(block.text)
         case ToolCall():
             return split_json(block.arguments_json)
@@ -265,7 +283,7 @@ def _usage(value: Any) -> Usage:
 
 
 def _block(index: int, value: Any) -> Block:
-    if isinstance(value, (Text, Thinking, RedactedThinking, ToolCall, RawBlock)):
+    if isinstance(value, (Text, Thinking, RedactedThinking, Refusal, ToolCall, RawBlock)):
         return value
     if isinstance(value, str):
         return Text(value)

@@ -7,6 +7,7 @@ its answer. The socket server and the in-memory transport both stand on it.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class RecordedRequest:
     Attributes:
         method: The HTTP method.
         path: The path, without the query.
-        query: The query, without the question mark.
+        query: The query, without the question mark; a key in it is masked.
         headers: Headers by lower-case name; those that hold secrets are masked.
         body: The body.
         connection: The number of the connection it came over, from 1; 0 in memory.
@@ -83,6 +84,18 @@ class RecordedRequest:
             msgspec.DecodeError: The body is not JSON.
         """
         return decode(self.body)
+
+
+_KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "authorization")
+_QUERY_KEY = re.compile(r"((?:^|&)key=)([^&]*)")  # Google's
+
+
+def _key(request: Request) -> tuple[str, str]:
+    """The key that a request was sent with, and its query without it."""
+    found = _QUERY_KEY.search(request.query)
+    query = _QUERY_KEY.sub(rf"\g<1>{MASK}", request.query)
+    key = next(filter(None, map(request.header, _KEY_HEADERS)), found[2] if found else "")
+    return (key[7:].strip() if key[:7].lower() == "bearer " else key), query
 
 
 _T = TypeVar("_T")
@@ -180,13 +193,12 @@ class Service:
         return _error(self.protocols[0], Refused(status, message), self._token(b""))
 
     def _record(self, request: Request, connection: int) -> RecordedRequest:
-        key = request.header("x-api-key") or request.header("authorization") or ""
-        key = key.split(" ", 1)[-1].strip() if key[:7].lower() == "bearer " else key
+        key, query = _key(request)
         names = dict(request.headers)
         record = RecordedRequest(
             method=request.method,
             path=request.path,
-            query=request.query,
+            query=query,
             headers={
                 name: MASK if name in _SECRET_HEADERS else request.header(name) or ""
                 for name in names
@@ -215,7 +227,7 @@ class Service:
         fault = self._chosen("faults", self._next_fault, record)
         if isinstance(fault, Respond):
             return _instead(protocol, fault, token)
-        failing = head_fault(protocol.head(token, time.time(), stream=True), fault)
+        failing = head_fault(protocol.head(request, token, time.time(), stream=True), fault)
         return failing or self._answered(protocol, request, record, token, fault)
 
     def _answered(
@@ -231,10 +243,10 @@ class Service:
             request, token, require_key=settings.require_key, validate=settings.validate
         )
         if isinstance(fault, ErrorEvent) and not call.stream:
-            raise Refused(protocol.error_status(fault.type), fault.message, fault.type)
+            raise protocol.failure(fault.type, fault.message)
         answer = self._chosen("answers", self._next_answer, record) or generate(call.ask)
-        head = protocol.head(token, time.time(), stream=call.stream)
-        return plan(head, self._items(protocol, call, answer), fault, protocol)
+        head = protocol.head(request, token, time.time(), stream=call.stream)
+        return plan(head, self._items(protocol, call, answer), fault, protocol, token)
 
     def _items(self, protocol: WireProtocol, call: Call, answer: Answer) -> Iterator[Event | Pause]:
         first, rate = self.settings.time_to_first_token, self.settings.tokens_per_second

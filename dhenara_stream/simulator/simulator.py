@@ -117,7 +117,8 @@ class Simulator:
     @property
     def base_urls(self) -> dict[str, str]:
         """The address by the environment variable that makes a provider's clients go there."""
-        return {protocol.base_url_variable: self.url for protocol in self._service.protocols}
+        protocols = self._service.protocols
+        return {name: self.url + path for p in protocols for name, path in p.addresses.items()}
 
     @property
     def requests(self) -> list[RecordedRequest]:

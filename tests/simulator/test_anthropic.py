@@ -10,14 +10,18 @@ from simulator.peer import EVERYTHING, HEADERS, body, events, kinds, text
 
 from dhenara_stream.simulator import (
     Answer,
+    Refusal,
     Thinking,
     ToolCall,
     Usage,
 )
-from dhenara_stream.simulator.anthropic import AnthropicMessages, Signatures
+from dhenara_stream.simulator.anthropic import AnthropicMessages
 from dhenara_stream.simulator.generate import Ask, Tool
 from dhenara_stream.simulator.http1 import Request
 from dhenara_stream.simulator.protocol import Call, Refused
+from dhenara_stream.simulator.signatures import Signatures
+
+REQUEST = Request("POST", "/v1/messages", "", ())
 
 
 def read(
@@ -387,12 +391,17 @@ def test_errors(refused: Refused, type_: str, message: str) -> None:
 
 
 def test_statuses_of_error_types() -> None:
-    assert AnthropicMessages().error_status("overloaded_error") == 529
-    assert AnthropicMessages().error_status("new_error") == 500
+    assert AnthropicMessages().failure("overloaded_error", None).status == 529
+    assert AnthropicMessages().failure("new_error", None).status == 500
+
+
+def _failed(type_: str, message: str) -> bytes:
+    protocol = AnthropicMessages()
+    return protocol.error_event(protocol.failure(type_, message), "77")
 
 
 def test_an_error_event() -> None:
-    (event,) = events(AnthropicMessages().error_event("api_error", "No"))
+    (event,) = events(_failed("api_error", "No"))
     assert event["error"] == {"details": None, "type": "api_error", "message": "No"}
 
 
@@ -403,14 +412,20 @@ def test_the_malformed_event_has_no_json() -> None:
 
 
 def test_the_head_of_an_answer() -> None:
-    head = AnthropicMessages().head("77", 0.0, stream=True)
+    head = AnthropicMessages().head(REQUEST, "77", 0.0, stream=True)
     assert head.header("content-type") == "text/event-stream; charset=utf-8"
     assert head.header("request-id") == "req_77"
     assert head.header("anthropic-ratelimit-requests-remaining") == "3999"
     assert head.header("anthropic-ratelimit-output-tokens-reset") == "1970-01-01T00:01:00Z"
-    assert (
-        AnthropicMessages().head("", 0.0, stream=False).header("content-type") == "application/json"
-    )
+    whole_head = AnthropicMessages().head(REQUEST, "", 0.0, stream=False)
+    assert whole_head.header("content-type") == "application/json"
+
+
+def test_a_refusal_is_text_with_its_own_stop_reason() -> None:
+    message = collected(stream(Answer(Refusal("I will not."))))
+    assert message["content"] == [{"type": "text", "text": "I will not."}]
+    assert message["stop_reason"] == "refusal"
+    assert whole(Answer(Refusal("I will not.")))["content"] == message["content"]
 
 
 def test_text_is_streamed_whole() -> None:

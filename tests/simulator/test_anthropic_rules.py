@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from simulator.peer import body
 
-from dhenara_stream.simulator.anthropic import Signatures
 from dhenara_stream.simulator.anthropic_rules import complaint
+from dhenara_stream.simulator.signatures import Signatures
 
 HAIKU, SONNET46, OPUS48 = "claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-8"
 SIGNED = {"type": "thinking", "thinking": "Hm", "signature": Signatures().sign("Hm", "Hm")}

@@ -59,7 +59,7 @@ def test_bodies() -> None:
         (lambda: Reset(header_bytes=-1), "Reset.header_bytes must be an integer, at least 0"),
         (lambda: CleanCut(deltas=wrong("1")), "CleanCut.deltas must be an integer"),
         (lambda: ErrorEvent(type=""), "ErrorEvent.type must be a string that is not empty"),
-        (lambda: ErrorEvent(message=any_), "ErrorEvent.message must be a string"),
+        (lambda: ErrorEvent(message=wrong(1)), "ErrorEvent.message must be a string"),
         (lambda: OnlyPings(interval=0), "OnlyPings.interval must be a number, above zero, not 0"),
         (lambda: OnlyPings(interval=True), "OnlyPings.interval must be a number"),
         (lambda: OnlyPings(interval=float("nan")), "OnlyPings.interval must be a number"),

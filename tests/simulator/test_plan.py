@@ -54,7 +54,7 @@ PING = PROTOCOL.ping()
 
 def steps(fault: Fault | None, rate: float | None = None) -> list[Step]:
     items = paced(EVENTS, 0.5 if rate else 0.0, rate)
-    found = list(plan(HEAD, items, fault, PROTOCOL))
+    found = list(plan(HEAD, items, fault, PROTOCOL, "7"))
     assert found[0] == HEAD
     return found[1:]
 
@@ -132,7 +132,7 @@ def test_a_torn_chunk_waits_for_nothing() -> None:
 
 def test_an_error_event_ends_the_body_and_the_connection() -> None:
     found = steps(ErrorEvent(deltas=1, type="api_error", message="No"))
-    assert body(found).endswith(PROTOCOL.error_event("api_error", "No"))
+    assert body(found).endswith(PROTOCOL.error_event(PROTOCOL.failure("api_error", "No"), "7"))
     assert found[-1] == End(close=True)
 
 
@@ -149,7 +149,7 @@ def test_an_open_end() -> None:
 
 @pytest.mark.parametrize("value", ["text/html", None])
 def test_another_content_type(value: str | None) -> None:
-    head, *rest = plan(HEAD, EVENTS, ContentType(value), PROTOCOL)
+    head, *rest = plan(HEAD, EVENTS, ContentType(value), PROTOCOL, "7")
     assert isinstance(head, Head)
     assert head.header("content-type") == value
     assert rest == steps(None)
@@ -175,7 +175,7 @@ def test_a_fault_in_the_head() -> None:
     ],
 )
 def test_the_body_is_cut_as_told(wire: Wire, pieces: list[bytes]) -> None:
-    head, *found, last = rechunked(plan(HEAD, EVENTS, None, PROTOCOL), wire)
+    head, *found, last = rechunked(plan(HEAD, EVENTS, None, PROTOCOL, "7"), wire)
     assert (head, last) == (HEAD, End())
     assert found == [Data(piece) for piece in pieces]
 
@@ -198,7 +198,7 @@ def test_a_plan_takes_an_event_at_a_time() -> None:
             made.append(number)
             yield Event(b"x", content=True)
 
-    lazy = rechunked(plan(HEAD, paced(endless(), 0, 5), None, PROTOCOL), "event")
+    lazy = rechunked(plan(HEAD, paced(endless(), 0, 5), None, PROTOCOL, "7"), "event")
     for _ in range(3):
         next(lazy)
     assert len(made) <= 3
