@@ -7,13 +7,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := $(wildcard dhenara_stream examples benchmarks tests)
 
-.PHONY: help demo test check layers coverage bench format lock clean
+.PHONY: help demo test check layers coverage bench fuzz format lock clean
 
 help:
 	@echo "make demo     play a streamed answer in the terminal; no key, no network"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, layers, coverage"
 	@echo "make bench    CPU per event, and behaviour under faults, beside the peers"
+	@echo "make fuzz     search for bytes that break an invariant (SECONDS=60)"
 	@echo "make format   apply the format and the safe fixes"
 	@echo "make lock     renew the locks (UPGRADE=1: to the newest versions)"
 	@echo "make clean    remove .venv and what the tools left"
@@ -41,6 +42,9 @@ bench: .venv/.dev-stamp
 	$(BIN)/python benchmarks/compare.py $(BENCH)
 	$(BIN)/python benchmarks/honesty.py
 
+fuzz: .venv/.fuzz-stamp
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGETS)
+
 format: .venv/.dev-stamp
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
@@ -54,6 +58,7 @@ lock: | $(BIN)/python
 	$(PIP) install -q uv
 	$(UV_COMPILE) --extra rich --group build -o requirements.lock
 	$(UV_COMPILE) --all-extras --group dev -c requirements.lock -o requirements-dev.lock
+	$(UV_COMPILE) --group fuzz -c requirements-dev.lock -o requirements-fuzz.lock
 
 clean:
 	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
@@ -66,7 +71,8 @@ $(BIN)/python:
 # The locks carry the build backend too: with no isolated build, pip fetches nothing unlocked.
 .venv/.demo-stamp: requirements.lock pyproject.toml dhenara_stream/_version.py | $(BIN)/python
 .venv/.dev-stamp: requirements-dev.lock pyproject.toml dhenara_stream/_version.py | $(BIN)/python
-.venv/.demo-stamp .venv/.dev-stamp:
+.venv/.fuzz-stamp: requirements-fuzz.lock | .venv/.dev-stamp
+.venv/.demo-stamp .venv/.dev-stamp .venv/.fuzz-stamp:
 	@echo "Installing $< ..."
 	@$(PIP) install -q --require-hashes -r $<
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
