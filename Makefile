@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := $(wildcard dhenara_stream examples benchmarks tests)
 
-.PHONY: help demo test check layers coverage bench fuzz format lock clean
+.PHONY: help demo test check layers coverage bench soak fuzz format lock clean
 
 help:
 	@echo "make demo     play a streamed answer in the terminal; no key, no network"
@@ -15,6 +15,7 @@ help:
 	@echo "make check    format, lint, types, layers, coverage"
 	@echo "make bench    CPU per event, and behaviour under faults, beside the peers"
 	@echo "make fuzz     search for bytes that break an invariant (SECONDS=60)"
+	@echo "make soak     streams under random faults, and what is left of them (SECONDS=120)"
 	@echo "make format   apply the format and the safe fixes"
 	@echo "make lock     renew the locks (UPGRADE=1: to the newest versions)"
 	@echo "make clean    remove .venv and what the tools left"
@@ -41,6 +42,10 @@ coverage: .venv/.dev-stamp
 bench: .venv/.dev-stamp
 	$(BIN)/python benchmarks/compare.py $(BENCH)
 	$(BIN)/python benchmarks/honesty.py
+
+soak: .venv/.dev-stamp
+	$(BIN)/python benchmarks/soak.py --seconds $(or $(SECONDS),120)
+	$(BIN)/python benchmarks/soak.py --seconds $(or $(SECONDS),120) --backend trio
 
 fuzz: .venv/.fuzz-stamp
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGETS)
