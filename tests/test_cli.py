@@ -6,19 +6,17 @@ import importlib.util
 import io
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from commands import ROOT, Terminal, posix, process, read_until, refused, terminal
 
 import dhenara_stream
 from dhenara_stream.cli import demo, main, report, views
@@ -34,10 +32,7 @@ from dhenara_stream.types import (
     UsageCharge,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
 ESCAPE = "\x1b"
-
-posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals are POSIX's here")
 
 
 @pytest.fixture(autouse=True)
@@ -54,18 +49,6 @@ def sim(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-not-a-real-key")
         yield running
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """What is said about a wrong use, which ends with 2 and without a traceback."""
-    try:
-        code: Any = main(argv)
-    except SystemExit as exit_:
-        code = exit_.code
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    assert "error: " in err
-    return err
 
 
 # --- the command itself
@@ -414,13 +397,6 @@ def test_no_text_moves_the_cursor() -> None:
 # --- where the output goes
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_is_drawn_on_by_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -516,41 +492,6 @@ def test_redraws_are_throttled() -> None:
 
 # --- in a process of its own
 
-# SIGINT may be ignored by whoever started these tests; a shell's foreground has it as here.
-COMMAND = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from dhenara_stream.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-@contextmanager
-def process(*argv: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-W", "error", "-c", COMMAND, *argv]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "LINES": "24"}
-    with subprocess.Popen(
-        command, env=environment, stdout=stdout, stderr=subprocess.PIPE
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def read_until(file: int, wanted: bytes) -> bytes:
-    """What comes until it has this, or until there is no more."""
-    read = b""
-    while wanted not in read and select.select([file], [], [], 15)[0]:
-        try:
-            piece = os.read(file, 65536)
-        except OSError:  # a terminal's way to say that it ended
-            piece = b""
-        if not piece:
-            break
-        read += piece
-    return read
-
 
 @posix
 def test_ctrl_c_in_a_pipe() -> None:
@@ -578,16 +519,6 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
         code = running.wait(timeout=15)
 
     assert (code, err) == (141, b"")
-
-
-@contextmanager
-def terminal() -> Iterator[tuple[int, int]]:
-    """Both ends of a terminal."""
-    ours, theirs = os.openpty()
-    try:
-        yield ours, theirs
-    finally:
-        os.close(ours)
 
 
 @posix

@@ -82,7 +82,7 @@ print(*(set(sys.modules) - before))
     assert loaded & unwanted == set()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.lock")))
 def test_a_lock_has_hashes_and_no_address(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert "://" not in text
@@ -96,4 +96,6 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert RUNTIME | names(extras["rich"]) | names(groups["build"]) <= runtime.keys()
     assert names([*groups["dev"], *chain(*extras.values())]) <= dev.keys()
     assert runtime.items() <= dev.items()
+    for name, group in [("real", "llama"), ("litellm", "litellm")]:
+        assert names(groups[group]) <= locked(f"requirements-{name}.lock").keys()
     assert groups["build"] == asked["build-system"]["requires"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -25,10 +26,17 @@ def commands() -> list[str]:
     return [line for block in blocks("console") for line in block.splitlines()]
 
 
-def run(*argv: str, **extra: str) -> subprocess.CompletedProcess[str]:
+def run(*argv: str, given: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **extra}
     return subprocess.run(
-        argv, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        argv,
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -43,8 +51,9 @@ def test_the_python_blocks_run_one_after_the_other_in_one_session() -> None:
     with Simulator() as sim:
         done = run(
             *(sys.executable, "-W", "error", "-c", source),
-            ANTHROPIC_BASE_URL=sim.url,
+            **sim.base_urls,
             ANTHROPIC_API_KEY="sk-not-a-real-key",
+            GEMINI_API_KEY="not-a-real-key",
         )
 
     assert done.returncode == 0, done.stderr
@@ -58,7 +67,7 @@ def test_each_make_command_is_a_target_that_the_gate_runs(command: str) -> None:
 
 
 def test_the_simulator_command_serves_until_ctrl_c() -> None:
-    [command] = [c for c in commands() if not c.startswith("make ")]
+    [command] = [c for c in commands() if c.startswith("dhenara-stream simulate")]
     name, *arguments = command.replace("8765", "0").split()  # whichever port is free
     assert name == "dhenara-stream"
 
@@ -74,6 +83,23 @@ def test_the_simulator_command_serves_until_ctrl_c() -> None:
 
         assert process.wait(10) == 0
     assert "http://127.0.0.1:" in line
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if "dhenara-stream chat" in c])
+def test_the_chat_commands_print_an_answer(command: str) -> None:
+    *piped, call = command.split(" | ")
+    name, *arguments = shlex.split(call)
+    assert name == "dhenara-stream"
+    with Simulator() as sim:
+        done = run(
+            *(sys.executable, "-m", "dhenara_stream", *arguments),
+            given="diff" if piped else "",
+            **sim.base_urls,
+            ANTHROPIC_API_KEY="sk-not-a-real-key",
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("You asked")
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -1,7 +1,9 @@
 """The command ``dhenara-stream``: a streamed answer in the terminal, and the simulator as a server.
 
-Exit codes: 0 for success, 1 where the call failed, 2 for what the caller can put right (an option,
-a key, a model, an address), 130 after Ctrl-C, 141 where the reader of the output went away.
+Exit codes: 0 for success, 1 where the call failed or ``chat`` did not get the whole answer that was
+asked for (cut by a limit or a filter, refused, no fit for the schema), 2 for what the caller can
+put right (an option, a key, a model, an address), 130 after Ctrl-C, 141 where the reader of the
+output went away.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 
 from dhenara_stream import ConfigError, __version__
 
-from . import demo, simulate
+from . import chat, demo, simulate
 
 __all__ = ["main"]
 
@@ -36,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # nothing more fails at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 141
     return code
 
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dhenara-stream {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command, text in (
+        ("chat", chat, "ask a model, and print its answer as it arrives"),
         ("demo", demo, "watch an answer arrive"),
         ("simulate", simulate, "run a local LLM provider for development and tests"),
     ):

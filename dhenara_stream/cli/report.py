@@ -7,12 +7,13 @@ from dhenara_stream.types import (
     CallTiming,
     ChatResponse,
     ChatResponseUsage,
+    SSEErrorData,
     UsageCharge,
 )
 
-from .views import Facts
+from .views import Facts, printable
 
-__all__ = ["facts_of"]
+__all__ = ["error_line", "facts_of", "summary_lines"]
 
 
 def facts_of(response: AIModelCallResponse) -> Facts:
@@ -33,6 +34,28 @@ def facts_of(response: AIModelCallResponse) -> Facts:
     for adjustment in (status.data or {}).get("adjustments", ()):
         facts.append(("note", str(adjustment)))
     return facts
+
+
+def summary_lines(response: AIModelCallResponse) -> list[str]:
+    """What a call used, cost and took, in a line; then what was left out of the request.
+
+    Nothing where nothing was used.
+    """
+    facts = facts_of(response)
+    known = dict(facts)
+    if "usage" not in known:
+        return []
+    shown = [known[name] for name in ("model", "usage", "cost", "time in all") if name in known]
+    notes = [f"note: {value}" for name, value in facts if name == "note"]
+    return [printable(line) for line in (", ".join(shown), *notes)]
+
+
+def error_line(error: SSEErrorData) -> str:
+    """What went wrong, and what is known of it, in a line."""
+    details = error.details or {}
+    names = ("http_status", "code", "request_id", "attempts", "retry_after")
+    known = [f"{name.replace('_', ' ')} {details[name]}" for name in names if name in details]
+    return printable(f"error: {error.message} ({', '.join([error.error_code, *known])})")
 
 
 def _finish(answer: ChatResponse) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -45,6 +44,7 @@ from dhenara_stream.types.genai.dhenara.response import (
     FinishReason,
     StreamingChatResponse,
 )
+from dhenara_stream.types.shared.copies import deep_copied
 
 from . import deltas as d
 
@@ -108,7 +108,7 @@ class _Text(_Block):
         self.annotations: list[Dict] = []
 
     def parts(self) -> list[ChatMessageContentPart]:
-        annotations = deepcopy(self.annotations) or None
+        annotations = deep_copied(self.annotations) or None
         return [
             ChatMessageContentPart(type=self.part_type, text=self.text(), annotations=annotations)
         ]
@@ -119,7 +119,7 @@ class _Text(_Block):
             role=ROLE,
             message_id=self.id,
             message_contents=self.parts(),
-            metadata=deepcopy(self.metadata),
+            metadata=deep_copied(self.metadata),
         )
 
     def structured(self, output: StructuredOutputConfig) -> ChatResponseContentItem:
@@ -128,7 +128,7 @@ class _Text(_Block):
             role=ROLE,
             message_id=self.id,
             message_contents=self.parts(),
-            metadata=deepcopy(self.metadata),
+            metadata=deep_copied(self.metadata),
             structured_output=ChatResponseStructuredOutput.from_text(self.text(), output),
         )
 
@@ -163,7 +163,7 @@ class _Reasoning(_Block):
             thinking_summary=summary or None,
             thinking_signature=self.signature,
             thinking_status=status if isinstance(status, str) else None,
-            metadata=deepcopy(self.metadata),
+            metadata=deep_copied(self.metadata),
         )
 
 
@@ -185,8 +185,8 @@ class _ToolCall(_Block):
             call_id=self.call_id,
             id=self.id,
             name=self.name,
-            arguments=deepcopy(arguments),
-            metadata=deepcopy(self.metadata),
+            arguments=deep_copied(arguments),
+            metadata=deep_copied(self.metadata),
             raw_arguments=None if error is None else self.text(),
             parse_error=error,
         )
@@ -238,9 +238,9 @@ class _Opaque(_Block):
         """The block with its input filled in; input that does not parse stays text."""
         text = self.text()
         if not text or self.input_key is None:
-            return deepcopy(self.block)
+            return deep_copied(self.block)
         arguments, error = _arguments(text, None)
-        return {**deepcopy(self.block), self.input_key: text if error else arguments}
+        return {**deep_copied(self.block), self.input_key: text if error else arguments}
 
     def item(self, complete: bool) -> ChatResponseContentItem:
         return ChatResponseGenericContentItem(
@@ -248,7 +248,7 @@ class _Opaque(_Block):
             role=ROLE,
             block_type=self.block_type,
             block=self.whole(),
-            metadata=deepcopy(self.metadata),
+            metadata=deep_copied(self.metadata),
         )
 
     def news(self) -> ChatResponseContentItemDelta:
@@ -420,7 +420,7 @@ class Accumulator:
         metadata = AIModelCallResponseMetaData(
             streaming=streaming,
             duration_seconds=duration,
-            provider_metadata={"id": self._id, **deepcopy(self._info)},
+            provider_metadata={"id": self._id, **deep_copied(self._info)},
         )
         return ChatResponse(
             model=self._facts.model,
@@ -451,7 +451,7 @@ class Accumulator:
             )
             if hosted
             else None,
-            native=deepcopy(told.native),
+            native=deep_copied(told.native),
         )
 
     def _charge(self, usage: ChatResponseUsage | None) -> UsageCharge | None:
@@ -473,7 +473,7 @@ class Accumulator:
             native_finish_reason=finish.native if finish else None,
             stop_sequence=finish.stop_sequence if finish else None,
             contents=contents,
-            metadata=deepcopy({**choice.metadata, **((finish and finish.metadata) or {})}),
+            metadata=deep_copied({**choice.metadata, **((finish and finish.metadata) or {})}),
         )
 
     def _structure(
@@ -593,12 +593,12 @@ class Accumulator:
         block.given = delta.arguments
         if delta.arguments is not None:
             block.pieces = []  # only pieces that follow count instead
-        block.metadata = deepcopy(delta.metadata or {})
+        block.metadata = deep_copied(delta.metadata or {})
         started = ChatResponseToolCall(
             call_id=delta.call_id,
             id=delta.id,
             name=delta.name,
-            metadata=deepcopy(block.metadata),
+            metadata=deep_copied(block.metadata),
         )
         return ChatResponseToolCallContentItemDelta(
             index=delta.index, role=ROLE, tool_call=started, metadata={"tool_use_start": True}
@@ -618,7 +618,8 @@ class Accumulator:
     def _on_annotation(self, delta: d.AnnotationDelta) -> ChatResponseContentItemDelta:
         block = self._choice(delta.choice).block(delta.index, _Text)
         block.annotations.append(delta.annotation)
-        part = ChatMessageContentPart(type="output_text", annotations=[deepcopy(delta.annotation)])
+        citation = deep_copied(delta.annotation)
+        part = ChatMessageContentPart(type="output_text", annotations=[citation])
         return ChatResponseTextContentItemDelta(
             index=delta.index, text_delta="", role=ROLE, message_contents=[part]
         )

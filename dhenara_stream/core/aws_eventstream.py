@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import binascii
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ import msgspec
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.errors import EventTooLarge, ProtocolError
 
-__all__ = ["AWSEventStreamDecoder"]
+__all__ = ["AWSEventStreamDecoder", "encode_frame"]
 
 _PRELUDE = struct.Struct(">III")
 _CRC = struct.Struct(">I")
@@ -49,6 +49,19 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """A frame with headers of text, as the service sends it."""
+    block = bytearray()
+    for name, value in headers.items():
+        named, told = name.encode(), value.encode()
+        block += bytes([len(named)]) + named + bytes([_STRING])
+        block += len(told).to_bytes(2, "big") + told
+    total = _MIN_FRAME + len(block) + len(payload)
+    frame = struct.pack(">II", total, len(block))
+    frame += _CRC.pack(binascii.crc32(frame)) + block + payload
+    return frame + _CRC.pack(binascii.crc32(frame))
 
 
 class AWSEventStreamDecoder:

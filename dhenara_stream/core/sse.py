@@ -20,6 +20,10 @@ Where model servers leave the standard, so does this reader, and each leniency h
 - ``error_field``: ``error`` lines, which the standard ignores, make an event named ``error`` of
   their own, after the event of the data lines in the same block, if there are any.
 - ``ignore_empty``: an event whose data is empty is dropped; the standard delivers it.
+- ``bare_json``: a JSON text among the lines of an event, which the standard takes for unknown
+  fields, makes an event of its own, after the others of the same block. It begins with a line
+  that begins with ``{`` or ``[``; its lines are all that are no fields. So Google's servers end a
+  stream with an error, printed over many lines (wire.md 5.3). What is no JSON is ignored.
 
 Limits and errors:
 
@@ -62,6 +66,8 @@ _MAX_NAMES = 32
 _MAX_NAME_LINE = 64
 """Bounds of the cache of event names: providers use about twenty short ones."""
 
+_FIELDS = (b"data", b"event", b"error", b"id", b"retry")
+
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF, _COLON = b"\r\n:"  # as numbers: searching bytes for one is eight times as fast
 
@@ -99,6 +105,8 @@ class SSEDecoder:
     """
 
     __slots__ = (
+        "_bare",
+        "_bare_json",
         "_bom",
         "_data",
         "_error_field",
@@ -126,6 +134,7 @@ class SSEDecoder:
         flush_at_end: bool = True,
         error_field: bool = True,
         ignore_empty: bool = True,
+        bare_json: bool = True,
     ) -> None:
         if max_event_bytes < 1:
             raise ConfigError(f"max_event_bytes must be at least 1, not {max_event_bytes}")
@@ -133,6 +142,7 @@ class SSEDecoder:
         self._flush_at_end = flush_at_end
         self._error_field = error_field
         self._ignore_empty = ignore_empty
+        self._bare_json = bare_json
         self._mark = b"data: "  # how this server begins a data line: with the space or without
         self._names = {b"": ""}  # what precedes a data line: nothing, or an event line -> name
         self.comments = 0
@@ -148,6 +158,7 @@ class SSEDecoder:
         self._line = bytearray()  # the line under way
         self._data: list[bytes] = []
         self._errors: list[bytes] = []
+        self._bare: list[bytes] = []
         self._event = ""
         self._id = self.last_event_id
         self._weight = 0  # of the event's complete lines; not 0 exactly if there are any
@@ -309,6 +320,8 @@ class SSEDecoder:
             self._id = value.decode("utf-8", "replace")
         elif field == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry = int(value)
+        elif self._bare_json and field not in _FIELDS and (self._bare or line[0] in b"{["):
+            self._bare.append(line)
 
     def _read_name(self, line: bytes, value: bytes) -> str:
         """Decode the value of an event line, and let :meth:`_feed_blocks` know such a line."""
@@ -330,6 +343,11 @@ class SSEDecoder:
         if self._errors:
             self._add(events, self._errors, "error")
             self._errors = []
+        if self._bare:
+            text = b"\n".join(self._bare)
+            self._bare = []
+            if _is_json(text):
+                events.append(ServerSentEvent(text, self._event, self._id))
         self._event = ""
         self._weight = 0
 
@@ -337,3 +355,11 @@ class SSEDecoder:
         data = b"\n".join(lines)
         if data or not self._ignore_empty:
             events.append(ServerSentEvent(data, name, self._id))
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

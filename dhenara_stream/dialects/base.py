@@ -68,6 +68,23 @@ class StreamDecoder(Protocol):
 
     complete: bool
 
+    @property
+    def failure(self) -> ProviderError | None:
+        """An error that came with something else, which is said first.
+
+        Whoever hands that out raises it then; else the next call does.
+        """
+        ...
+
+    @property
+    def may_be_complete(self) -> bool:
+        """Whether the answer would be complete if its body ended now.
+
+        Where a protocol has no terminal event, or servers omit it, a body that stays open must not
+        make an error of a complete answer: after a moment for more, it counts as ended.
+        """
+        ...
+
     def decode(self, event: ServerSentEvent) -> Sequence[Delta]:
         """What an event says.
 

@@ -1,4 +1,10 @@
-"""What the builders of requests share: notes, options, headers, the ids of tool calls."""
+"""What the builders of requests share: notes, options, headers, the ids of tool calls.
+
+One rule holds for all of them. A feature that is asked for and missing as a whole (a hosted tool,
+tools, reasoning, structured output) changes what the request means: that is a ``ConfigError``,
+which names the ways out. What is only shaped otherwise (a clamp, an option that is ignored, the
+nearest effort) is a note in ``WireRequest.adjustments``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import BaseAIModel
 from dhenara_stream.types.genai.dhenara.response import ChatResponseToolCall
 from dhenara_stream.types.shared.file import FilePayload
-from dhenara_stream.types.shared.secret import Secret
+from dhenara_stream.types.shared.secret import MASK, Secret
 
 from .base import ChatRequest
 from .schema import SchemaRules, strict_schema
@@ -71,7 +77,7 @@ class Draft:
         reserved: Options that have a place of their own in the config, and which.
 
     Raises:
-        ConfigError: If an option cannot be meant.
+        ConfigError: If an option cannot be meant, or reasoning is asked of a model without it.
     """
 
     def __init__(self, request: ChatRequest, reserved: Mapping[str, str]) -> None:
@@ -81,6 +87,10 @@ class Draft:
         self.notes: list[str] = []
         self.headers = _extra_headers(self.config.options.get("extra_headers"))
         self.options = _options(self.config.options, self.model, reserved)
+        if self.config.reasoning:
+            self.need_reasoning("reasoning")
+        if self.config.reasoning_effort is not None:
+            self.need_reasoning("reasoning_effort")
 
     def note(self, what: str, why: str) -> None:
         """Tell that something was changed."""
@@ -95,6 +105,29 @@ class Draft:
         """Tell that something was left out."""
         self.note(what, f"left out, {self.model.model_name} does not take it")
 
+    def lacks(self, argument: str, feature: str, declaration: str) -> ConfigError:
+        """The error of asking for a feature that is missing as a whole.
+
+        Args:
+            argument: What asks for it.
+            feature: What is missing.
+            declaration: How to say that the model, or the place, has it after all.
+        """
+        return ConfigError(
+            f"{argument}: {self.model.model_name} has no {feature} here. Use another model or "
+            f"another provider, or leave {argument} out; or, if it has, declare it: {declaration}"
+        )
+
+    def need_reasoning(self, argument: str) -> None:
+        """See that the model, which is asked to reason, can.
+
+        Raises:
+            ConfigError: If it cannot.
+        """
+        if not self.settings.supports_reasoning:
+            declaration = "ChatModelSettings(supports_reasoning=True, ...) in the model's settings"
+            raise self.lacks(argument, "reasoning", declaration)
+
     def leave_out_foreign(self, names: Collection[str], api: str) -> None:
         """Leave out options that are fields of other APIs."""
         for name in sorted(self.options.keys() & set(names)):
@@ -102,8 +135,15 @@ class Draft:
             self.note(f"options[{name!r}]", f"left out, {api} has no such field")
 
     def drop_unsupported(self, body: Dict) -> None:
-        """Leave out the fields of a body that the model refuses."""
-        for name in self.settings.unsupported_parameters:
+        """Leave out the fields of a body that the model refuses.
+
+        Raises:
+            ConfigError: If the tools are one of them.
+        """
+        names = self.settings.unsupported_parameters
+        if body.get("tools") and "tools" in names:
+            raise self.lacks("tools", "tools", "no 'tools' in its unsupported_parameters")
+        for name in names:
             if body.pop(name, None) is not None:
                 self.refused(name)
 
@@ -130,7 +170,7 @@ class Draft:
         if known is None and (common or settings.reasoning_control == "effort"):
             known = _COMMON_EFFORTS
         ranked = [effort for effort in _EFFORTS if effort in (known or ())]
-        if not ranked or not settings.supports_reasoning:
+        if not ranked:
             self.refused("reasoning_effort")
             return None
         below = [effort for effort in ranked if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)]
@@ -220,14 +260,14 @@ def _options(given: Mapping[str, Any], model: BaseAIModel, reserved: Mapping[str
     for name, value in given.items():
         if name in reserved:
             raise ConfigError(f"options[{name!r}]: give it as {reserved[name]}")
+        if value is not None and name != "extra_headers":
+            options[name] = plain_copy(f"options[{name!r}]", value)
         if not model.validate_options({name: value}):
             allowed = (model.get_valid_options(include_display_only=True) or {})[name]
             raise ConfigError(
                 f"options[{name!r}]: {value!r} is not one of {allowed.allowed_values}, "
                 f"the values that {model.model_name} allows"
             )
-        if value is not None and name != "extra_headers":
-            options[name] = plain_copy(f"options[{name!r}]", value)
     return options
 
 
@@ -290,6 +330,11 @@ def _extra_headers(given: Any) -> dict[str, Secret]:
         if secret is None or not _is_printable_ascii(secret.reveal()):
             raise ConfigError(
                 f"options['extra_headers'][{name!r}]: the value must be printable ASCII text"
+            )
+        if secret == MASK:
+            raise ConfigError(
+                f"options['extra_headers'][{name!r}]: the value is not here (secrets do not travel "
+                "in pickles and dumps); give it anew"
             )
         headers[name.lower()] = secret
     return headers

@@ -15,7 +15,13 @@ from dhenara_stream.errors import (
 )
 from dhenara_stream.types.genai.dhenara.request import AIModelCallConfig
 
-__all__ = ["Clocks"]
+__all__ = ["GRACE", "Clocks"]
+
+GRACE = 2.0
+"""Seconds for more, where the answer would be complete if its body ended now, and it does not.
+
+Chunks of one answer follow one another in less; a server that leaves the body open sends none.
+"""
 
 
 class Clocks:
@@ -27,6 +33,7 @@ class Clocks:
         sent: When the request was sent.
         read: When bytes were last read; the response's head counts.
         content: When content last came; before any, when the head did.
+        event: When an event last came; pings that are comments are none.
         has_head: Whether this attempt's response has begun.
         has_event: Whether this attempt's first event has come.
     """
@@ -43,7 +50,7 @@ class Clocks:
 
     def start_attempt(self, now: float) -> None:
         """A request is being sent."""
-        self.sent = self.read = self.content = now
+        self.sent = self.read = self.content = self.event = now
         self.has_head = self.has_event = False
 
     def see_head(self, now: float) -> None:
@@ -56,11 +63,18 @@ class Clocks:
         away = now - self.read
         self.read = now
         self.content += away
+        self.event += away
         self.sent += away
 
-    def next(self) -> float:
-        """When the first of the clocks that run now fires."""
+    def next(self, *, may_be_complete: bool = False) -> float:
+        """When the first of the clocks that run now fires.
+
+        Args:
+            may_be_complete: Whether the answer would be complete if its body ended now.
+        """
         first = self.deadline
+        if may_be_complete:
+            first = min(first, self.event + GRACE)
         if not self.has_event:
             first = min(first, self.sent + self._first_event)
         if self.has_head:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,14 +24,13 @@ import httpx
 import msgspec
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
-from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
+from dhenara_stream.core.deltas import Delta
 from dhenara_stream.core.retry import RetryPolicy, retry_after_seconds
-from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
+from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
 from dhenara_stream.errors import (
     ConnectTimeout,
     DhenaraStreamError,
-    EventTooLarge,
     FirstEventTimeout,
     ProtocolError,
     ProviderError,
@@ -59,6 +58,7 @@ from dhenara_stream.types.shared.secret import longer_secrets, redacted
 from .body import drain, response_body
 from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks
+from .events import BodyEvents
 from .transport import CLOSE_TIMEOUT, Transport, host_of, left_to_the_loop, signed
 
 __all__ = ["LEFT_EARLY", "Call", "ChatStream"]
@@ -67,16 +67,12 @@ LEFT_EARLY = (
     "the stream was closed when its loop was left early; to go on reading after a loop, use it in "
     "a `with` or `async with` block, or take items with next() or anext()"
 )
-# An error body, or an excerpt of a page, is read up to here.
+# An error body is read up to here.
 MAX_ERROR_BYTES = 2**20
-MAX_EXCERPT = 2048
 ERROR_BODY_SECONDS = 5.0
 # A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
 DEAD_WITHIN = 0.5
 
-AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
-
-_BOM = b"\xef\xbb\xbf"
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 
@@ -138,14 +134,8 @@ class ChatStream:
 
     def _start_answer(self) -> None:
         call = self.call
-        self._framing: SSEDecoder | AWSEventStreamDecoder = SSEDecoder(
-            max_event_bytes=call.config.max_event_bytes
-        )
         self._decoder: StreamDecoder = call.dialect.decoder()
         self._answer = Accumulator(call.facts)
-        self._kind: str | None = None  # "events" or "document", known from the first bytes
-        self._pieces: list[bytes] = []
-        self._size = 0
 
     # --- what the facades call
 
@@ -408,10 +398,11 @@ class ChatStream:
         )
         status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
         status.message = "The answer is arriving"
-        self._content_type = headers.get("content-type", "")
-        if AWS_EVENT_STREAM in self._content_type:
-            limit = self.call.config.max_event_bytes
-            self._framing, self._kind = AWSEventStreamDecoder(max_event_bytes=limit), "events"
+        self._events = BodyEvents(
+            status=response.status_code,
+            content_type=headers.get("content-type", ""),
+            max_event_bytes=self.call.config.max_event_bytes,
+        )
 
     async def _refusal(
         self, response: httpx.Response, body: AsyncGenerator[bytes, None]
@@ -449,85 +440,53 @@ class ChatStream:
         data = await self._read(body)
         if data is None:
             self._end_of_body()
-        elif self._kind is None:
-            self._sniff(data)
-        elif self._kind == "events":
-            self._feed(data)
         else:
-            self._collect(data)
+            self._feed(data)
 
     async def _read(self, body: AsyncGenerator[bytes, None]) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
-        with _Interruptible(self, self._clocks.next()) as scope:
+        may_be_complete = self._decoder.may_be_complete
+        deadline = self._clocks.next(may_be_complete=may_be_complete)
+        with _Interruptible(self, deadline) as scope:
             data = await anext(body, None)
             if data is not None:
                 self._clocks.read = anyio.current_time()
                 self._timing.bytes_received += len(data)
             return data
+        if may_be_complete and not self._closing:
+            return None  # a complete answer is no error because its body stays open
         raise self._timeout(scope)
 
     def wait_in(self, scope: anyio.CancelScope | None) -> None:
         """Note the scope that the reading task waits in, so that closing can end the wait."""
         self._scope = scope
 
-    def _sniff(self, data: bytes) -> None:
-        """Tell from the first bytes what the body is: content types are often wrong."""
-        self._pieces.append(data)
-        start = b"".join(self._pieces)
-        head = start.removeprefix(_BOM).lstrip()
-        if _BOM.startswith(start) or (not head and len(start) <= MAX_EXCERPT):
-            return
-        self._pieces.clear()
-        if head[:1] in (b"{", b"["):
-            self._kind = "document"
-            self._collect(start)
-        elif head[:1] == b"<" or not self._may_be_sse(head):
-            raise self._unexpected(start)
-        else:
-            self._kind = "events"
-            self._feed(start)
-
-    def _may_be_sse(self, head: bytes) -> bool:
-        fields = (b"data", b"event", b"id", b"retry", b"error", b":")
-        # Cut within the field's name, it is the field's beginning.
-        known = any(head.startswith(f) or f.startswith(head) for f in fields)
-        return (head and known) or "text/event-stream" in self._content_type
-
-    def _unexpected(self, body: bytes) -> ProtocolError:
-        status = self.status.http_status_code
-        if not body.strip():
-            if "text/event-stream" in self._content_type:
-                return TruncatedStream("the answer ended before it began")
-            return UnexpectedResponse(
-                f"the server answered {status} with an empty body", http_status=status
-            )
-        excerpt = body[:MAX_EXCERPT].decode("utf-8", "replace")
-        return UnexpectedResponse(
-            f"the server answered {status} with {self._content_type or 'no content type'}, which "
-            "is no answer of a model; does the base URL lead to a proxy or a login page?",
-            http_status=status,
-            details={"excerpt": excerpt, "content_type": self._content_type},
-        )
-
     def _feed(self, data: bytes) -> None:
-        for event in self._framing.feed(data):
+        for event in self._events.feed(data):
             self._take_event(event)
             if self._complete:
                 return
-        if self._framing.error is not None:
-            raise self._framing.error
+        if self._events.error is not None:
+            raise self._events.error
 
     def _take_event(self, event: ServerSentEvent) -> None:
         self._see_event()
-        self._hand_out(self._answer.add(self._decoder.decode(event)))
+        self._say(self._decoder.decode(event))
         if self._decoder.complete:
             self._finish()
 
     def _see_event(self) -> None:
+        self._clocks.event = self._clocks.read
         self._timing.events_received += 1
         if not self._clocks.has_event:
             self._clocks.has_event = True
             self._timing.first_event = self._clocks.read - self._clocks.begun
+
+    def _say(self, deltas: Sequence[Delta]) -> None:
+        """Hand out what was said; an error that came with it follows."""
+        self._hand_out(self._answer.add(deltas))
+        if self._decoder.failure is not None:
+            raise self._decoder.failure
 
     def _hand_out(self, chunk: StreamingChatResponse | None) -> None:
         if chunk is None:
@@ -543,25 +502,13 @@ class ChatStream:
                 timing.first_answer = at
         self._ready.append((chunk, None))
 
-    def _collect(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._size += len(data)
-        limit = self.call.config.max_event_bytes
-        if self._size > limit:
-            raise EventTooLarge(
-                f"the answer is longer than max_event_bytes ({limit}); raise that limit if "
-                "answers of this size are meant"
-            )
-
     def _end_of_body(self) -> None:
-        if self._kind == "document":
+        document = self._events.document()
+        if document is not None:
             self._see_event()
-            deltas = self._decoder.decode_document(b"".join(self._pieces))
-            self._hand_out(self._answer.add(deltas))
+            self._say(self._decoder.decode_document(document))
             self._finish()
             return
-        if self._kind is None:
-            raise self._unexpected(b"".join(self._pieces))
         self._take_rest()
         if not self._complete:
             self._hand_out(self._answer.add(self._decoder.end()))
@@ -573,8 +520,8 @@ class ChatStream:
             )
 
     def _take_rest(self) -> None:
-        """Take the last event, if it lacks only its blank line."""
-        for event in self._framing.flush():
+        """Take the last event, if it lacks only its end."""
+        for event in self._events.flush():
             with suppress(ProtocolError):  # half an event: the answer was cut in it
                 self._take_event(event)
 

@@ -218,6 +218,8 @@ class _Link:
         self.full: anyio.Event | None = None
         self.over = False
         self.ended = threading.Event()
+        # What ended the pump and is no answer to the call: a bug of ours, for the caller to see.
+        self.failure: Exception | None = None
         self._open = False
         self._scope: anyio.CancelScope | None = None
         self._waiting = False
@@ -231,6 +233,8 @@ class _Link:
             with self._own_scope():
                 self.core = ChatStream(call, transport)
                 await self._run(self.core)
+        except Exception as error:  # noqa: BLE001  (handed on to the caller's thread as it is)
+            self.failure = error
         finally:
             self.over = True
             self._wake()
@@ -292,6 +296,12 @@ class _Link:
         self._waiting = False
         if self.over:
             self._wakes.put(None)  # for another thread that waits
+
+    def raise_failure(self) -> None:
+        """Raise what ended the pump, once, if that was no end of the stream's."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
 
     def make_room(self) -> None:
         """Let the pump go on, if it waits and there is room."""
@@ -388,6 +398,7 @@ class SyncChatStream:
         """The stream on the event loop's thread."""
         core = self._link.core
         if core is None:
+            self._link.raise_failure()
             raise UsageError("the stream was closed before it began")
         return core
 
@@ -424,6 +435,7 @@ class SyncChatStream:
             self._wait(self._link.wait_for_items)
         if not self._items:
             self._finished = True
+            self._link.raise_failure()
             raise StopIteration
 
     def _wait(self, wait: Callable[[], None]) -> None:

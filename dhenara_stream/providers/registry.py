@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -18,7 +19,7 @@ from dhenara_stream.dialects.base import ChatRequest, WireRequest
 from dhenara_stream.dialects.openai_chat import OpenAIChatDialect, Quirks
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import AIModelAPI, AIModelAPIProviderEnum, AIModelEndpoint
-from dhenara_stream.types.shared.secret import Secret
+from dhenara_stream.types.shared.secret import MASK, Secret
 
 from .base import HTTPRequest, Provider, Route, Signer
 from .declared import DECLARED
@@ -97,7 +98,8 @@ def register_service(
     if not name:
         raise ConfigError("register_service: name: a service needs one")
     if wrong := _address_problem(base_url):
-        raise ConfigError(f"register_service: base_url: {base_url!r} {wrong}")
+        shown = base_url.rpartition("@")[2]  # a password may stand before it
+        raise ConfigError(f"register_service: base_url: {shown!r} {wrong}")
     return register_provider(
         compatible(
             name,
@@ -203,14 +205,17 @@ def http_request(route: Route, request: ChatRequest) -> HTTPRequest:
     endpoint = request.endpoint
     provider, api = provider_for(endpoint), endpoint.api
     _check_hosted_tools(provider, route, request)
-    wire = route.dialect.build_request(request)
+    try:
+        wire = route.dialect.build_request(request)
+    except RecursionError as error:
+        raise ConfigError("the request is nested too deeply to be written as JSON") from error
     headers = _with_own_headers(provider, wire.headers, api)
     wire = route.place(msgspec.structs.replace(wire, headers=headers), request)
-    address = _base_url(provider, route, api)
+    address, user = _without_user(_base_url(provider, route, api))
     proof, signer = _proof(provider, wire, api)
     return HTTPRequest(
         url=_joined(address, wire.path),
-        headers={**proof, **wire.headers},
+        headers={**proof, **user, **wire.headers},
         body=_encoded(wire.body),
         adjustments=tuple(wire.adjustments),
         output_tool=wire.output_tool,
@@ -222,8 +227,9 @@ def _check_hosted_tools(provider: Provider, route: Route, request: ChatRequest) 
     if request.config.hosted_tools and not route.hosted_tools:
         raise ConfigError(
             f"hosted_tools: {provider.title} has none for {request.endpoint.ai_model.model_name!r}"
-            ". Leave them out, or give a tool of your own in tools, or use an AIModelAPI of the "
-            "model's maker"
+            ". Leave them out, or give a tool of your own in tools; or use an AIModelAPI of the "
+            "model's maker; or, if the place has them, declare it with register_provider "
+            "(Route.hosted_tools)"
         )
 
 
@@ -235,6 +241,11 @@ def _with_own_headers(
     given: dict[str, str] = api.config.get("headers") or {}
     for name, value in given.items():
         name, value = name.lower(), Secret(value)
+        if value == MASK:
+            raise ConfigError(
+                f"AIModelAPI.config['headers'][{name!r}]: the value is not here (secrets do not "
+                "travel in pickles and dumps); give it anew"
+            )
         if name in provider.list_headers and name in headers:
             value = Secret(f"{Secret(headers[name]).reveal()},{value.reveal()}")
         headers[name] = value
@@ -254,7 +265,7 @@ def _proof(
 def _encoded(body: Mapping[str, object]) -> bytes:
     try:
         return msgspec.json.encode(body)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the request cannot be written as JSON: {error}") from error
 
 
@@ -280,11 +291,31 @@ def _given_address(provider: Provider, route: Route, api: AIModelAPI) -> tuple[s
     """The address that the config or the environment gives, and where it stands."""
     for key in provider.base_url_keys:
         if value := api.config.get(key):
-            return str(value), f"config[{key!r}]"
+            plain = value.reveal() if isinstance(value, Secret) else str(value)
+            return plain, f"config[{key!r}]"
     for name in route.base_url_envs or provider.base_url_envs:
         if value := os.environ.get(name, "").strip():
             return value, f"${name}"
     return "", f"config[{provider.base_url_keys[-1]!r}]"
+
+
+def _without_user(address: str) -> tuple[str, dict[str, str]]:
+    """The address without the user's name and password in it, and the header that tells them.
+
+    So they stay a secret: an address stands in logs and errors.
+    """
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    if not user:
+        return address, {}
+    if user == MASK:
+        raise ConfigError(
+            "the base URL's user name and password are not here (secrets do not travel in pickles "
+            "and dumps); give AIModelAPI its base_url anew"
+        )
+    name, _, password = user.partition(":")
+    token = b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    return parts._replace(netloc=host).geturl(), {"authorization": Secret(f"Basic {token}")}
 
 
 def _joined(base: str, path: str) -> str:
@@ -306,7 +337,8 @@ def _address_problem(url: str) -> str | None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        return f"has a wrong host or port ({error})"
+        # What it names may be a part of a password.
+        return "has a wrong host or port" + ("" if "@" in url else f" ({error})")
     if parts.scheme not in ("http", "https") or not host:
         return "is no HTTP address"
     if parts.query or parts.fragment:

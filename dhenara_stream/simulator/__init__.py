@@ -12,9 +12,10 @@
         ...
 
 The modules: ``script`` (answers), ``faults``, ``generate`` and ``schema`` (answers that nobody
-scripted), ``protocol`` (what a protocol offers) and ``anthropic`` with its rules, ``plan``
-(a response as steps), ``http1`` (HTTP on bytes), ``service`` (all of that together, without
-I/O), ``net`` and ``server`` (sockets), ``memory`` (none), ``simulator`` (the front).
+scripted), ``protocol`` (what a protocol offers), the protocols (``anthropic``, ``openai_chat``,
+``openai_responses``, ``gemini``, each with its rules), ``plan`` (a response as steps), ``http1``
+(HTTP on bytes), ``service`` (all of that together, without I/O), ``net`` and ``server`` (sockets),
+``memory`` (none), ``simulator`` (the front).
 """
 
 from .faults import (

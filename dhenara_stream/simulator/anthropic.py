@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -23,7 +25,7 @@ from .script import (
 )
 from .signatures import Signatures
 
-__all__ = ["AnthropicMessages"]
+__all__ = ["AnthropicMessages", "Asked", "named_betas", "of_cloud"]
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -46,13 +48,33 @@ _MESSAGES = {
     500: "Internal server error",
     529: "Overloaded",
 }
+_VERSION = re.compile(r"20\d\d-\d\d-\d\d")
 _LIMITS = {"requests": 4_000, "input-tokens": 2_000_000, "output-tokens": 400_000}
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as ``POST /v1/messages`` would have it, wherever it was sent.
+
+    Attributes:
+        body: Its JSON.
+        betas: The beta features that it names.
+    """
+
+    body: dict[str, Any]
+    betas: frozenset[str]
+
+
 class AnthropicMessages:
-    """``POST /v1/messages``; see :class:`~.protocol.WireProtocol`."""
+    """``POST /v1/messages``; see :class:`~.protocol.WireProtocol`.
+
+    Clouds serve the same protocol with another path, key, framing and errors: subclasses.
+    """
 
     addresses: ClassVar[Mapping[str, str]] = {"ANTHROPIC_BASE_URL": ""}
+
+    mark: ClassVar[str] = ""
+    """What ids made here bear behind their prefix."""
 
     def __init__(self) -> None:
         self._signatures = Signatures()
@@ -64,10 +86,13 @@ class AnthropicMessages:
     def read(self, request: Request, token: str, *, require_key: bool, validate: bool) -> Call:
         """Understand a request, or raise :class:`Refused` with what the service would say."""
         if require_key:
-            _authenticate(request)
-        body = json_body(request)
+            self._authenticate(request)
+        asked = self._asked(request, json_body(request), validate=validate)
+        body = asked.body
         if validate:
-            self._check(request, body)
+            message = complaint(body, betas=asked.betas, judge=self._signatures.judge)
+            if message is not None:
+                raise Refused(400, message)
         return Call(
             body=body,
             model=string(body.get("model")) or "claude",
@@ -76,28 +101,43 @@ class AnthropicMessages:
             token=token,
         )
 
-    def _check(self, request: Request, body: dict[str, Any]) -> None:
-        if not request.header("anthropic-version"):
+    def _authenticate(self, request: Request) -> None:
+        """See that there is a key, or raise :class:`Refused`."""
+        key, bearer = request.header("x-api-key"), request.header("authorization")
+        if key is None and bearer is None:
+            raise Refused(401, "x-api-key header is required")
+        if key is not None and not key:
+            raise Refused(401, "invalid x-api-key")
+        if key is None and not (bearer or "").partition(" ")[2]:
+            raise Refused(401, "Invalid bearer token")
+
+    def _asked(self, request: Request, body: dict[str, Any], *, validate: bool) -> Asked:
+        """The request, after what is checked of its form, or raise :class:`Refused`."""
+        if validate and not request.header("anthropic-version"):
             raise Refused(400, "anthropic-version: header is required")
-        named = (request.header("anthropic-beta") or "").split(",")
-        betas = frozenset(name.strip() for name in named if name.strip())
-        message = complaint(body, betas=betas, judge=self._signatures.judge)
-        if message is not None:
-            raise Refused(400, message)
+        return Asked(body, named_betas(request))
 
     def events(self, call: Call, answer: Answer) -> Iterator[Event]:
-        """The answer as a stream of server-sent events."""
-        return _Reply(call, answer, self._signatures).events()
+        """The answer as a stream of events."""
+        for event, content in self._reply(call, answer).events():
+            yield Event(self._frame(event), content)
 
     def whole(self, call: Call, answer: Answer) -> bytes:
         """The answer as one JSON object."""
-        return encode(_Reply(call, answer, self._signatures).whole())
+        return encode(self._reply(call, answer).whole())
+
+    def _reply(self, call: Call, answer: Answer) -> _Reply:
+        return _Reply(call, answer, self._signatures, self.mark)
+
+    def _frame(self, event: Mapping[str, Any]) -> bytes:
+        """An event as it stands in a stream: a server-sent one."""
+        return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), encode(event))
 
     def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
         """The head of an answer."""
         kind = "text/event-stream; charset=utf-8" if stream else "application/json"
         reset = datetime.fromtimestamp(now + 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        headers = [("content-type", kind), *_identity(token)]
+        headers = [("content-type", kind), *self._identity(token)]
         for name, limit in _LIMITS.items():
             for what, value in (("limit", limit), ("remaining", limit - 1), ("reset", reset)):
                 headers.append((f"anthropic-ratelimit-{name}-{what}", str(value)))
@@ -111,8 +151,8 @@ class AnthropicMessages:
             "type": refused.type or _ERROR_TYPES.get(status, fallback),
             "message": refused.message or _MESSAGES.get(status) or status_phrase(status),
         }
-        body = {"type": "error", "error": error, "request_id": f"req_{token}"}
-        return (("content-type", "application/json"), *_identity(token)), encode(body)
+        body = {"type": "error", "error": error, "request_id": f"req_{self.mark}{token}"}
+        return (("content-type", "application/json"), *self._identity(token)), encode(body)
 
     def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
         """The error that ends a stream, by default of an overloaded service."""
@@ -122,30 +162,59 @@ class AnthropicMessages:
     def error_event(self, failure: Refused, token: str) -> bytes:
         """The event that ends a stream with an error."""
         error = {"details": None, "type": failure.type, "message": failure.message}
-        return _event("error", error=error)
+        return self._frame({"type": "error", "error": error})
 
     def ping(self) -> bytes:
         """The event that keeps a stream alive."""
-        return _event("ping")
+        return self._frame({"type": "ping"})
 
     def malformed(self) -> bytes:
         """A delta whose JSON breaks off."""
-        return _event("content_block_delta", index=0, delta={"type": "text_delta"})[:-6] + b"\n\n"
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta"}}
+        return self._frame(delta)[:-6] + b"\n\n"
+
+    def _identity(self, token: str) -> Headers:
+        """Headers that tell whose answer it is, and which one."""
+        organization = "00000000-0000-4000-8000-000000000000"
+        request_id = ("request-id", f"req_{self.mark}{token}")
+        return (request_id, ("anthropic-organization-id", organization))
 
 
-def _identity(token: str) -> Headers:
-    organization = "00000000-0000-4000-8000-000000000000"
-    return (("request-id", f"req_{token}"), ("anthropic-organization-id", organization))
+def of_cloud(
+    body: dict[str, Any], *, version: str, in_path: tuple[str, ...], validate: bool
+) -> Asked:
+    """A request of a cloud's clients, whose version and betas stand in the body.
+
+    Args:
+        body: Its JSON.
+        version: The cloud's own version; the official SDK sends that of the makers instead.
+        in_path: The fields that stand in the path there, and nowhere else.
+        validate: Whether to check that.
+
+    Raises:
+        Refused: Something does not stand where it belongs.
+    """
+    betas = array(body.get("anthropic_beta"))
+    if validate:
+        if "anthropic_version" not in body:
+            raise Refused(400, "anthropic_version: Field required")
+        given = string(body["anthropic_version"])
+        if given != version and not _VERSION.fullmatch(given):
+            raise Refused(400, f"anthropic_version: Input should be '{version}'")
+        for name in in_path:
+            if name in body:
+                raise Refused(400, f"{name}: Extra inputs are not permitted")
+        if body.get("anthropic_beta", betas) != [beta for beta in betas if string(beta)]:
+            raise Refused(400, "anthropic_beta: Input should be a valid array of strings")
+    own = ("anthropic_version", "anthropic_beta")
+    rest = {name: value for name, value in body.items() if name not in own}
+    return Asked(rest, frozenset(map(string, betas)))
 
 
-def _authenticate(request: Request) -> None:
-    key, bearer = request.header("x-api-key"), request.header("authorization")
-    if key is None and bearer is None:
-        raise Refused(401, "x-api-key header is required")
-    if key is not None and not key:
-        raise Refused(401, "invalid x-api-key")
-    if key is None and not (bearer or "").partition(" ")[2]:
-        raise Refused(401, "Invalid bearer token")
+def named_betas(request: Request) -> frozenset[str]:
+    """The beta features that a request's header names."""
+    named = (request.header("anthropic-beta") or "").split(",")
+    return frozenset(name.strip() for name in named if name.strip())
 
 
 def _ask(body: Mapping[str, Any]) -> Ask:
@@ -199,35 +268,34 @@ def _tools(body: Mapping[str, Any]) -> list[Tool]:
     return [Tool(string(t.get("name")), t["input_schema"]) for t in tools if "input_schema" in t]
 
 
-def _event(type_: str, **fields: Any) -> bytes:
-    data = encode({"type": type_, **fields})
-    return b"event: %b\ndata: %b\n\n" % (type_.encode(), data)
-
-
 class _Reply:
     """One answer to one call, in the protocol's words, streamed or whole."""
 
-    def __init__(self, call: Call, answer: Answer, signatures: Signatures) -> None:
+    def __init__(self, call: Call, answer: Answer, signatures: Signatures, mark: str) -> None:
         self._call = call
         self._answer = answer
         self._signatures = signatures
+        self._mark = mark
         self._omits = object_(call.body.get("thinking")).get("display") == "omitted"
 
-    def events(self) -> Iterator[Event]:
-        """The stream; a ping follows the first block's start, as the service sends it."""
+    def events(self) -> Iterator[tuple[dict[str, Any], bool]]:
+        """The events of the stream, and whether each carries a piece of content.
+
+        A ping follows the first block's start, as the service sends it.
+        """
         message = self._message([], None, self._usage_at_start())
-        yield Event(_event("message_start", message=message))
+        yield {"type": "message_start", "message": message}, False
         for index, block in enumerate(self._answer.content):
             start, deltas = self._streamed(index, block)
-            yield Event(_event("content_block_start", index=index, content_block=start))
+            yield {"type": "content_block_start", "index": index, "content_block": start}, False
             if not index:
-                yield Event(_event("ping"))
+                yield {"type": "ping"}, False
             for delta, content in deltas:
-                yield Event(_event("content_block_delta", index=index, delta=delta), content)
-            yield Event(_event("content_block_stop", index=index))
+                yield {"type": "content_block_delta", "index": index, "delta": delta}, content
+            yield {"type": "content_block_stop", "index": index}, False
         usage = self._usage_at_end()
-        yield Event(_event("message_delta", delta=self._ending(), usage=usage))
-        yield Event(_event("message_stop"))
+        yield {"type": "message_delta", "delta": self._ending(), "usage": usage}, False
+        yield {"type": "message_stop"}, False
 
     def whole(self) -> dict[str, Any]:
         """The answer that is not streamed: what a stream's reader has at its end."""
@@ -239,7 +307,7 @@ class _Reply:
         self, content: list[Any], ending: dict[str, Any] | None, usage: dict[str, Any]
     ) -> dict[str, Any]:
         return {
-            "id": self._answer.id or f"msg_{self._call.token}",
+            "id": self._answer.id or f"msg_{self._mark}{self._call.token}",
             "type": "message",
             "role": "assistant",
             "model": self._answer.model or self._call.model,
@@ -305,7 +373,7 @@ class _Reply:
                 return block.whole or block.block
 
     def _tool_use(self, index: int, block: ToolCall) -> dict[str, Any]:
-        id_ = block.id or f"toolu_{self._call.token}{index:02}"
+        id_ = block.id or f"toolu_{self._mark}{self._call.token}{index:02}"
         return {"type": "tool_use", "id": id_, "name": block.name, "input": _input(block)}
 
     def _signature(self, block: Thinking) -> str:

@@ -164,8 +164,11 @@ class RawBlock:
 
     Attributes:
         block: The block as a stream starts it.
-        deltas: The ``delta`` objects that follow it in a stream.
-        whole: The block as an answer that is not streamed has it; by default ``block``.
+        deltas: The ``delta`` objects that follow it in a stream; of OpenAI Responses whole events
+            without what places them (item, index, number), of Gemini parts, as the block is one.
+            Chat Completions have no blocks: block and deltas are fields of a choice's ``delta``.
+        whole: The block as an answer that is not streamed has it; by default ``block``. Of Chat
+            Completions these are fields of the message.
 
     Raises:
         ConfigError: A field that JSON cannot carry.

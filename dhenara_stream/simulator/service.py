@@ -19,20 +19,38 @@ from dhenara_stream.errors import ConfigError
 from . import _check
 from ._json import decode
 from .anthropic import AnthropicMessages
+from .bedrock import BedrockClaude
 from .faults import ErrorEvent, Fault, Respond
+from .gemini import GeminiAPI, VertexGemini
 from .generate import generate
 from .http1 import Head, Headers, Request
+from .openai_chat import AzureChat, OpenAIChat
+from .openai_responses import AzureResponses, OpenAIResponses
 from .plan import Data, End, Pause, Step, Wire, head_fault, paced, plan, rechunked
 from .protocol import Call, Event, Refused, WireProtocol
 from .script import Answer, pieces_of
+from .vertex_claude import VertexClaude
 
 __all__ = ["Answers", "Faults", "RecordedRequest", "Service", "Settings", "fingerprint"]
 
-PROTOCOLS = (AnthropicMessages,)
+PROTOCOLS = (
+    AnthropicMessages,
+    AzureChat,
+    OpenAIChat,
+    AzureResponses,
+    OpenAIResponses,
+    GeminiAPI,
+    VertexGemini,
+    BedrockClaude,
+    VertexClaude,
+)
 
 MASK = "***"
 _SECRET_HEADERS = frozenset(
-    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
+    {
+        *("api-key", "authorization", "cookie", "proxy-authorization", "x-api-key"),
+        *("x-amz-security-token", "x-goog-api-key"),
+    }
 )
 
 

@@ -30,7 +30,8 @@ class Simulator:
     trio); ``with Simulator() as sim:`` serves from a thread of its own. Point a client at
     ``sim.url``. Leaving the block closes all connections at once.
 
-    The Anthropic Messages protocol is spoken at ``POST /v1/messages``.
+    Anthropic Messages, OpenAI Chat Completions and Responses, and Gemini are spoken at the paths
+    that the services have them at, and so they are at those of Azure, Bedrock and Vertex AI.
 
     Args:
         answers: What the model answers: nothing for answers made of the request (text, thinking

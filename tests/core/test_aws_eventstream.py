@@ -15,7 +15,7 @@ import pytest
 from corpus import CORPUS, needs_corpus
 
 from dhenara_stream.core import aws_eventstream
-from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
+from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder, encode_frame
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.anthropic import AnthropicDialect
 from dhenara_stream.errors import EventTooLarge, ProtocolError
@@ -49,12 +49,11 @@ def frame(headers: bytes, payload: bytes = b"") -> bytes:
 
 def event(data: bytes, kind: str = "chunk") -> bytes:
     payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": "ab"}).encode()
-    return frame(text_header(":message-type", "event") + text_header(":event-type", kind), payload)
+    return encode_frame({":message-type": "event", ":event-type": kind}, payload)
 
 
 def exception(name: str, payload: bytes) -> bytes:
-    told = text_header(":message-type", "exception") + text_header(":exception-type", name)
-    return frame(told, payload)
+    return encode_frame({":message-type": "exception", ":exception-type": name}, payload)
 
 
 def decode(data: bytes, *cuts: int) -> list[ServerSentEvent]:
@@ -82,6 +81,17 @@ def test_the_transcript() -> None:
     assert decode(TRANSCRIPT) == [ServerSentEvent(HI)]
     assert event(HI) != TRANSCRIPT
     assert decode(event(HI)) == [ServerSentEvent(HI)]
+
+
+def test_a_frame_is_encoded_as_the_service_does() -> None:
+    headers = {
+        ":event-type": "chunk",
+        ":content-type": "application/json",
+        ":message-type": "event",
+    }
+    assert encode_frame(headers, TRANSCRIPT[12 + 75 : -4]) == TRANSCRIPT
+    long = "v\N{GREEK SMALL LETTER ALPHA}" * 200
+    assert encode_frame({"name": long}, b"") == frame(text_header("name", long))
 
 
 def test_every_cut_gives_the_same_events() -> None:

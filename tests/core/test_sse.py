@@ -1,7 +1,6 @@
 """SSE framing. The invariant: any bytes at any cuts give the same events, or the same events and
 then the same ProtocolError, and nothing else."""
 
-import base64
 import itertools
 import json
 import re
@@ -9,14 +8,13 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import httpx
 import pytest
-from corpus import CORPUS, needs_corpus
-from httpx_sse import EventSource
+from corpus import needs_corpus
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded.others import sse_cases, wrong_sse_cases
 
 from dhenara_stream.core.sse import DEFAULT_MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from dhenara_stream.errors import ConfigError, EventTooLarge, ProtocolError
@@ -25,7 +23,9 @@ BOM = b"\xef\xbb\xbf"
 
 MakeDecoder = Callable[[], SSEDecoder]
 lenient: MakeDecoder = SSEDecoder
-strict: MakeDecoder = partial(SSEDecoder, flush_at_end=False, error_field=False, ignore_empty=False)
+strict: MakeDecoder = partial(
+    SSEDecoder, flush_at_end=False, error_field=False, ignore_empty=False, bare_json=False
+)
 
 
 class Outcome(NamedTuple):
@@ -650,6 +650,7 @@ FRAGMENTS = [
     *(BOM, b"\xef", b"\xbb", b"\xbf", "\N{GRINNING FACE}\u2028".encode()),
     *(b"data:", b"data: ", b"data", b"event:", b"event: e", b"id:", b"id: 7", b"retry: 3"),
     *(b"error:", b"error: {}", b": ping\n\n", b"x: y\n"),
+    *(b"{", b"}", b"[", b"]", b'{"a": 1}\n', b'[\n"data: x"\n]\n\n', b'{"a": 1}\n\n'),
     *(b"data: {}\n\n", b"data:{}\n\n", b"event: e\ndata: {}\n\n", b"data: {}\r\n\r\n"),
     *(b"data: {}\ndata: {}\n\n", b"event: e\ndata: {}\nid: 8\n\n", b"data: \n\n"),
     *(b"data: x\n" * 9, b"data\n" * 9, b"z" * 700),
@@ -664,6 +665,7 @@ decoders: st.SearchStrategy[MakeDecoder] = st.builds(
     flush_at_end=st.booleans(),
     error_field=st.booleans(),
     ignore_empty=st.booleans(),
+    bare_json=st.booleans(),
 )
 
 
@@ -689,7 +691,66 @@ def test_an_event_is_delivered_with_the_byte_that_completes_it(
             break
 
 
-# --- other readers ----------------------------------------------------------------------------
+# --- JSON without a field ---------------------------------------------------------------------
+
+ERROR = b'{\n  "error": {\n    "code": 503,\n    "message": "event: x"\n  }\n}'
+HELLO = ServerSentEvent(b"{}")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+@pytest.mark.parametrize("text", [ERROR, b"[" + ERROR + b"]", b'{"error":"x"}', b"[\n]"])
+def test_json_after_an_event_is_an_event(text: bytes, end: bytes) -> None:
+    assert read(b"data: {}\n\n" + text + end) == [HELLO, ServerSentEvent(text)]
+
+
+def test_json_is_read_alike_whatever_ends_its_lines() -> None:
+    for ending in (b"\r", b"\r\n"):
+        stream = (b"data: {}\n\n" + ERROR).replace(b"\n", ending)
+        assert read(stream) == [HELLO, ServerSentEvent(ERROR)]
+
+
+def test_json_comes_after_the_other_events_of_its_block() -> None:
+    stream = b'event: e\n{"a":\ndata: {}\nerror: no\n: hi\nretry: x\nid: \0\n1}\nid: 7\n\n'
+    assert read(stream) == [
+        ServerSentEvent(b"{}", "e", "7"),
+        ServerSentEvent(b"no", "error", "7"),
+        ServerSentEvent(b'{"a":\n1}', "e", "7"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"[DONE]",
+        b"[info] hello",
+        b'{"error": {\n',
+        b'{"a": 1}\n{"b": 2}',
+        b' {"a": 1}',
+        b'"a"',
+        b"x: {}",
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+def test_other_lines_are_ignored_as_the_standard_says(lines: bytes) -> None:
+    assert outcome([b"data: {}\n\n" + lines + b"\n\ndata: {}\n\n"]).events == [HELLO, HELLO]
+
+
+def test_json_without_a_field_can_be_left_to_the_standard() -> None:
+    make = partial(SSEDecoder, bare_json=False)
+    assert read(b"data: {}\n\n" + ERROR, make) == [HELLO]
+
+
+def test_json_without_a_field_may_weigh_what_an_event_may() -> None:
+    make = partial(SSEDecoder, max_event_bytes=5000)
+    stream = b"[\n" + b"1,\n" * 2000
+    for chunks in ([stream], bytewise(stream)):
+        result = outcome(chunks, make)
+        assert result.events == []
+        assert result.error is not None
+        assert result.error[0] is EventTooLarge
+
+
+# --- the standard -----------------------------------------------------------------------------
 
 
 def by_the_standard(stream: bytes) -> list[ServerSentEvent]:
@@ -723,42 +784,10 @@ def test_strictly_any_bytes_are_read_as_the_standard_says(stream: bytes) -> None
     assert outcome([stream], strict).events == by_the_standard(stream)
 
 
-@given(streams)
-def test_httpx_sse_reads_the_same_but_for_known_differences(stream: bytes) -> None:
-    # httpx-sse keeps a byte order mark, delivers events without data once a name, an id or a
-    # retry is known, and decodes the data; both drop an event without its blank line.
-    response = httpx.Response(
-        200,
-        headers={"content-type": "text/event-stream"},
-        content=stream.removeprefix(BOM),
-    )
-    theirs = [(e.data, e.event, e.id) for e in EventSource(response).iter_sse() if e.data]
-    make = partial(SSEDecoder, flush_at_end=False, error_field=False)
-    events = outcome([stream], make).events
-    assert [(e.data.decode("utf-8", "replace"), e.name, e.id) for e in events] == theirs
-
-
 # --- the recorded cases -----------------------------------------------------------------------
-
-
-def chunkings(case: dict[str, Any]) -> Iterator[list[bytes]]:
-    stream = base64.b64decode(case["input_b64"])
-    yield [stream]
-    yield bytewise(stream)
-    if "chunks_b64" in case:
-        yield [base64.b64decode(chunk) for chunk in case["chunks_b64"]]
 
 
 @needs_corpus
 def test_all_128_cases_of_other_parsers_suites_are_read_as_expected() -> None:
-    cases = json.loads((CORPUS / "sse-cases.json").read_bytes())["cases"]
-    assert len(cases) == 128
-    wrong = set[str]()
-    for case in cases:
-        expected = [(e["event"], e["data"], e["id"]) for e in case["expected"]]
-        for chunks in chunkings(case):
-            result = outcome(chunks, strict)
-            got = [(e.name, e.data.decode("utf-8", "replace"), e.id) for e in result.events]
-            if (got, result.retry, result.error) != (expected, case["expected_retry_ms"], None):
-                wrong.add(case["id"])
-    assert wrong == set()
+    assert len(sse_cases()) == 128
+    assert wrong_sse_cases() == set()

@@ -2,20 +2,19 @@
 and whatever becomes of the events around it, no text is lost."""
 
 import json
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 import pytest
-from corpus import Recording, needs_corpus, streams
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import accumulate, bytewise, decode
 
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
-from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
+from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.anthropic.stream import AnthropicDecoder
 from dhenara_stream.dialects.base import ErrorReply
 from dhenara_stream.dialects.errors import reply_error
@@ -39,18 +38,6 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 
 # --- reading transcripts ----------------------------------------------------------------------
-
-
-def bytewise(stream: bytes) -> list[bytes]:
-    return [stream[i : i + 1] for i in range(len(stream))]
-
-
-def decode(chunks: Iterable[bytes], decoder: AnthropicDecoder) -> Iterator[Sequence[d.Delta]]:
-    """The deltas of each event of a stream."""
-    sse = SSEDecoder()
-    for chunk in chunks:
-        yield from map(decoder.decode, sse.feed(chunk))
-    yield from map(decoder.decode, sse.flush())
 
 
 def unfolded(text: str) -> str:
@@ -80,13 +67,6 @@ def read(stream: bytes | str) -> tuple[list[d.Delta], AnthropicDecoder]:
 
 def deltas(stream: bytes | str) -> list[d.Delta]:
     return read(stream)[0]
-
-
-def accumulate(said: Iterable[Sequence[d.Delta]], *, complete: bool = True) -> ChatResponse:
-    answer = Accumulator(AnswerFacts(model="m", provider=AIModelProviderEnum.ANTHROPIC))
-    for one in said:
-        answer.add(one)
-    return answer.response(complete=complete, streaming=True)
 
 
 def answer(stream: bytes | str) -> ChatResponse:
@@ -1115,8 +1095,13 @@ def test_an_error_stands_for_a_status(
 def test_errors_come_in_many_shapes(
     payload: str, name: str, facts: tuple[int, str | None, str]
 ) -> None:
+    def read_all() -> None:
+        one(payload, name=name, decoder=decoder)
+        decoder.end()
+
+    decoder = AnthropicDecoder()
     with pytest.raises(ProviderError) as caught:
-        one(payload, name=name)
+        read_all()
     status, code, message = facts
     assert (caught.value.http_status, caught.value.code) == (status, code)
     about = f" ({code})" if code else ""
@@ -1425,128 +1410,3 @@ def test_no_text_is_lost_whatever_becomes_of_the_events_around_it(events: list[s
     pieces = [json.loads(e.partition("data: ")[2])["delta"] for e in events if "_delta" in e]
     for reading, key in ((response.text(), "text"), (response.reasoning(), "thinking")):
         assert sorted(reading or "") == sorted("".join(p.get(key, "") for p in pieces))
-
-
-# --- recorded answers -------------------------------------------------------------------------
-
-
-def expectation(recording: Recording) -> dict[str, Any]:
-    """What should become of a recording, in the terms of :func:`reading`."""
-    expected = recording.expected
-    extra = expected["extra"]
-    told: dict[str, Any] = {
-        "complete": True,
-        "skipped": 0,
-        "text": expected["text"],
-        "reasoning": expected["reasoning"],
-        "tools": [(c["id"], c["name"], c["arguments"]) for c in expected["tool_calls"]],
-        "finish_reason": expected["finish_reason"],
-        "usage": expected["usage"],
-        "block_types": extra["block_types"],
-        "id": extra["id"],
-        "model": extra["model"],
-        "signatures": extra.get("signatures", []),
-        "redacted_thinking": extra.get("redacted_thinking", []),
-        "citation_counts": extra.get("citation_counts"),
-        "server_tool_calls": [
-            (c["id"], c["name"], c["arguments"]) for c in extra.get("server_tool_calls", [])
-        ],
-    }
-    if "tool_calls" in expected.get("ambiguous", ()):
-        told["tools"] = [
-            (c["id"], c["name"], c["arguments_raw"]) for c in expected["reference"]["tool_calls"]
-        ]
-    return told
-
-
-def block_type(item: Any) -> str:
-    if isinstance(item, ChatResponseGenericContentItem):
-        return item.block_type
-    if isinstance(item, ChatResponseToolCallContentItem):
-        return "tool_use"
-    if isinstance(item, ChatResponseReasoningContentItem):
-        hidden = "redacted_thinking_data" in item.metadata
-        return "redacted_thinking" if hidden else "thinking"
-    return "text"
-
-
-def reading(recording: Recording, chunks: Iterable[bytes]) -> dict[str, Any]:
-    """What becomes of a recording."""
-    decoder = AnthropicDecoder()
-    response = accumulate(decode(chunks, decoder))
-    choice, usage = response.choices[0], response.usage
-    items: list[Any] = choice.contents or []
-    by_type: dict[str, list[Any]] = {}
-    for item in items:
-        by_type.setdefault(block_type(item), []).append(item)
-    hosted = [i.block for i in items if block_type(i) in ("server_tool_use", "mcp_tool_use")]
-    counts = [len(i.message_contents[0].annotations or []) for i in by_type.get("text", [])]
-    expected = recording.expected
-    # The SDK drops what it does not know of a usage; we do not.
-    native = {k: v for k, v in ((usage and usage.native) or {}).items() if k in expected["usage"]}
-    about = response.metadata.provider_metadata or {}
-    return {
-        "complete": decoder.complete,
-        "skipped": decoder.skipped,
-        "text": response.text() or "",
-        "reasoning": response.reasoning() or "",
-        "tools": [(c.call_id, c.name, c.raw_arguments or c.arguments) for c in response.tools()],
-        "finish_reason": choice.native_finish_reason,
-        "usage": native,
-        "block_types": [block_type(item) for item in items],
-        "id": about["id"],
-        "model": about["model"],
-        "signatures": [
-            i.thinking_signature for i in by_type.get("thinking", []) if i.thinking_signature
-        ],
-        "redacted_thinking": [
-            i.metadata["redacted_thinking_data"] for i in by_type.get("redacted_thinking", [])
-        ],
-        "citation_counts": counts if "citation_counts" in expected["extra"] else None,
-        "server_tool_calls": [(b["id"], b["name"], b["input"]) for b in hosted],
-    }
-
-
-def differences(recording: Recording, chunks: Iterable[bytes]) -> dict[str, tuple[Any, Any]]:
-    """Where what becomes of a recording is not what should: by name, the two."""
-    if "error" in recording.expected:
-        reply = ErrorReply(status=recording.status, headers={}, body=b"".join(chunks))
-        error, expected = reply_error(reply), recording.expected["error"]
-        shown = expected["body"]["error"]
-        pairs = {
-            "status": (error.http_status, expected["status_code"]),
-            "class": (type(error).__name__, expected["sdk_class"]),
-            "code": (error.code, shown["type"]),
-            "message": (shown["message"].rstrip(".") in error.message, True),
-            "request_id": (error.request_id, expected["body"]["request_id"]),
-        }
-        pairs["class"] = pairs["status"] if error.http_status == 404 else pairs["class"]
-    else:
-        got, wanted = reading(recording, chunks), expectation(recording)
-        pairs = {name: (got[name], wanted[name]) for name in wanted}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def at_random(stream: bytes, seed: str) -> list[bytes]:
-    chance = random.Random(seed)
-    cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(50))
-    return [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
-
-
-def wrong(recordings: list[Recording], how: Any) -> dict[str, dict[str, tuple[Any, Any]]]:
-    found = {r.id: differences(r, how(r)) for r in recordings}
-    return {name: pairs for name, pairs in found.items() if pairs}
-
-
-@needs_corpus
-def test_all_430_recordings_are_read_as_their_sdk_reads_them() -> None:
-    recordings = streams("anthropic")
-    assert len(recordings) == 430
-    assert wrong(recordings, lambda r: [r.body]) == {}
-    assert wrong(recordings, lambda r: at_random(r.body, r.id)) == {}
-
-
-@needs_corpus
-@pytest.mark.parametrize("part", range(8))
-def test_all_recordings_are_read_byte_by_byte_the_same(part: int) -> None:
-    assert wrong(streams("anthropic")[part::8], lambda r: bytewise(r.body)) == {}

@@ -7,7 +7,6 @@ and config may lead to one that it refuses.
 import base64
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -15,12 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 from corpus import Recording, needs_corpus, streams
-from google.genai import types as official
+from dialects.missing import LACKS_REASONING
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from reading import accumulate, decode
+from recorded.requests_gemini import joined
+from sdk_types import accepted_by_gemini as accepted
 
-from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.conversation import TextPart, Turn, conversation
 from dhenara_stream.core.sse import SSEDecoder
 from dhenara_stream.dialects.base import ChatRequest, ErrorReply, WireRequest
@@ -473,44 +473,6 @@ def _against_schema(schema: Any) -> Iterator[str]:
                 yield from _against_schema(part)
 
 
-OFFICIAL: dict[str, TypeAdapter[Any]] = {
-    "contents": TypeAdapter(list[official.Content]),
-    "systemInstruction": TypeAdapter(official.Content),
-    "tools": TypeAdapter(list[official.Tool]),
-    "toolConfig": TypeAdapter(official.ToolConfig),
-    "generationConfig": TypeAdapter(official.GenerationConfig),
-    "safetySettings": TypeAdapter(list[official.SafetySetting]),
-    "labels": TypeAdapter(dict[str, str]),
-    "cachedContent": TypeAdapter(str),
-    "serviceTier": TypeAdapter(str),
-    "store": TypeAdapter(bool),
-}
-
-
-def whole(value: Any) -> Any:
-    """Without what base64 has several spellings for."""
-    if isinstance(value, dict):
-        return {
-            key: base64.urlsafe_b64decode(item)
-            if key in ("thoughtSignature", "data")
-            else whole(item)
-            for key, item in value.items()
-        }
-    return [whole(item) for item in value] if isinstance(value, list) else value
-
-
-def accepted(wire: WireRequest) -> Dict:
-    """The body, if it is JSON and the official SDK's types, which are strict, have a place for all
-    of it."""
-    sent = dict(wire.body)
-    assert msgspec.json.decode(msgspec.json.encode(sent)) == sent
-    for name, value in sent.items():
-        read = OFFICIAL[name].validate_json(msgspec.json.encode(value))
-        back = OFFICIAL[name].dump_python(read, mode="json", by_alias=True, exclude_unset=True)
-        assert whole(back) == whole(value)
-    return sent
-
-
 # --- every model, every config
 
 
@@ -551,6 +513,17 @@ TOOLS: tuple[Dict, ...] = (
 )
 
 
+def assert_lacks(error: ConfigError, model: BaseAIModel, config: AIModelCallConfig) -> None:
+    """The call was refused for a feature that was asked for, and that the model lacks."""
+    if error.message.startswith("hosted_tools: "):
+        assert config.hosted_tools
+        alone = not config.tools and not config.structured_output
+        assert not alone or "googleSearch" in model.get_settings().unsupported_parameters
+    else:
+        assert error.message.startswith(LACKS_REASONING)
+        assert not model.get_settings().supports_reasoning
+
+
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("name", MODELS)
 def test_no_model_and_config_lead_to_a_refusal(name: str, history: str) -> None:
@@ -562,8 +535,12 @@ def test_no_model_and_config_lead_to_a_refusal(name: str, history: str) -> None:
     for limit, reasoning, tools in itertools.product(limits, REASONING, TOOLS):
         config = AIModelCallConfig(max_output_tokens=limit, **reasoning, **tools)
         for quirks in (None, VERTEX):
-            sent = build_turns(turns, config, model, quirks=quirks).body
-            assert refusals(sent, model, quirks) == [], (config, sent)
+            try:
+                sent = build_turns(turns, config, model, quirks=quirks).body
+            except ConfigError as error:
+                assert_lacks(error, model, config)
+            else:
+                assert refusals(sent, model, quirks) == [], (config, sent)
 
 
 SAMPLING = [
@@ -577,7 +554,9 @@ SAMPLING = [
 @pytest.mark.parametrize("name", MODELS)
 def test_no_model_and_options_lead_to_a_refusal(name: str) -> None:
     model = MODELS[name]
-    for options, reasoning in itertools.product(SAMPLING, (False, True)):
+    for options, reasoning in itertools.product(
+        SAMPLING, {False, model.get_settings().supports_reasoning}
+    ):
         sent = body(model=model, reasoning=reasoning, options=options)
         assert refusals(sent, model) == [], sent
 
@@ -638,7 +617,11 @@ def test_any_conversation_and_config_is_taken(
         max_output_tokens=limit, streaming=streaming, options=sampling, **reasoning, **tools
     )
     before = deepcopy(said)
-    wire = build(config, model=model, messages=said, instructions=["a", "b"], quirks=quirks)
+    try:
+        wire = build(config, model=model, messages=said, instructions=["a", "b"], quirks=quirks)
+    except ConfigError as error:
+        assert_lacks(error, model, config)
+        return
     assert refusals(wire.body, model, quirks) == []
     accepted(wire)
     assert said == before
@@ -757,7 +740,7 @@ def test_a_context_policy_of_the_providers_is_left_out(mode: str) -> None:
         (ALWAYS, {"reasoning_effort": "max"}, {"thinkingBudget": 32_768}),
         (model_with(BUDGET, max_reasoning_tokens=None, reasoning_control="token_budget"),
             {"reasoning_effort": "max", "max_output_tokens": 8}, {"thinkingBudget": 6}),
-        (PLAIN, {"reasoning": True}, None),
+        (PLAIN, {}, None),
         (model_with(reasoning_control="none"), {"reasoning": True}, None),
         (model_with(unsupported_parameters=("thinking_config",)), {"reasoning": True}, None),
     ],
@@ -776,6 +759,10 @@ def test_the_ground_of_a_model_knows_its_least_budget() -> None:
     }
 
 
+# It reasons as it likes.
+MUTE = model_with(EFFORT, reasoning_control="none")
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "noted"),
     [
@@ -787,8 +774,8 @@ def test_the_ground_of_a_model_knows_its_least_budget() -> None:
         (BUDGET, {"reasoning_effort": "low"}, ["reasoning_effort"]),
         (LITE, {"reasoning": True, "max_output_tokens": 9}, ["reasoning"]),
         (ALWAYS, {"reasoning": True, "max_output_tokens": 9}, ["reasoning"]),
-        (PLAIN, {"reasoning_effort": "low"}, ["reasoning_effort"]),
-        (PLAIN, {"options": {"thinking_config": {"thinking_budget": 1}}}, ["thinkingConfig"]),
+        (PLAIN, {"options": {"thinking_config": {"thinking_budget": 0}}}, ["thinkingConfig"]),
+        (MUTE, {"reasoning_effort": "low"}, ["reasoning_effort"]),
         (BUDGET, {"options": {"thinking_config": {"thinking_level": "LOW"}}}, ["thinkingLevel"]),
     ],
 )
@@ -993,9 +980,6 @@ AUTO = {"functionCallingConfig": {"mode": "AUTO"}}
             "tool_choice": FORCED[0]}, NONE, []),
         ({"model": model_with(unsupported_parameters=("functionCallingConfig.ANY",)),
             "tool_choice": FORCED[0]}, None, ["tool_choice (ANY)"]),
-        ({"model": model_with(unsupported_parameters=("tools",)), "tool_choice": FORCED[0],
-            "options": {"tool_config": {"retrieval_config": {"language_code": "de"}}}},
-            {"retrievalConfig": {"languageCode": "de"}}, ["tools"]),
     ],
 )  # fmt: skip
 def test_the_tool_choice_is_really_made(fields: Dict, sent: Dict | None, noted: list[str]) -> None:
@@ -1024,9 +1008,6 @@ def test_hosted_search() -> None:
     assert accepted(on_vertex)["tools"] == [{"googleSearch": {"excludeDomains": ["a.com"]}}]
     where = WebSearchHostedTool(user_location=HostedToolUserLocation(city="Rome"))
     assert "user_location" in build(hosted_tools=[where]).adjustments[0]
-    old = build(hosted_tools=[SEARCH], model=chat.Gemini15Pro)
-    assert "tools" not in old.body
-    assert notes(old) == ["hosted_tools"]
 
 
 MIXED = {"includeServerSideToolInvocations": True}
@@ -1039,11 +1020,7 @@ MIXED = {"includeServerSideToolInvocations": True}
         ({"tool_choice": ToolChoice()}, 2, MIXED, []),
         ({"tool_choice": FORCED[0]}, 2, MIXED | ANY, []),
         ({"tool_choice": ToolChoice(type=None)}, 1, NONE, ["hosted_tools"]),
-        ({"model": BUDGET}, 1, None, ["hosted_tools"]),
-        ({"quirks": VERTEX}, 1, None, ["hosted_tools"]),
         ({"structured_output": OUTPUT}, 2, MIXED, ["structured_output"]),
-        ({"model": BUDGET, "structured_output": OUTPUT}, 1, ANY,
-            ["structured_output", "hosted_tools"]),
     ],
 )  # fmt: skip
 def test_tools_of_the_apis_own_go_with_functions_where_they_can(
@@ -1146,10 +1123,7 @@ def test_structured_output_by_a_function(
     accepted(wire)
 
 
-def test_a_search_gives_way_to_structured_output() -> None:
-    wire = build(model=BUDGET, structured_output=OUTPUT, hosted_tools=[SEARCH])
-    assert "tools" not in wire.body
-    assert notes(wire) == ["hosted_tools", "structured_output"]
+def test_a_search_goes_before_a_raw_media_type() -> None:
     mime = {"response_mime_type": "application/json"}
     raw = build(model=BUDGET, hosted_tools=[SEARCH], options=mime)
     assert "responseMimeType" not in raw.body["generationConfig"]
@@ -1541,33 +1515,8 @@ def test_the_rules_of_this_test_bite(change: Dict, why: str) -> None:
 # --- recorded answers and requests
 
 
-def answer_of(decoder: GeminiDecoder, said: Iterator[Any]) -> ChatResponse:
-    accumulator = Accumulator(AnswerFacts(model="m", provider=GOOGLE))
-    for deltas in said:
-        accumulator.add(deltas)
-    return accumulator.response(complete=decoder.complete, streaming=True)
-
-
 def streamed_answer(recording: Recording) -> ChatResponse:
-    decoder, sse = GeminiDecoder(), SSEDecoder()
-    events = [*sse.feed(recording.body), *sse.flush()]
-    return answer_of(decoder, iter([*map(decoder.decode, events), decoder.end()]))
-
-
-def joined(given_parts: list[Dict]) -> list[Dict]:
-    """The parts with those that follow one another and are unsigned text of a kind as one."""
-    out: list[Dict] = []
-    for part in map(dict, given_parts):
-        if part.get("thought") is False:
-            del part["thought"]
-        if part.keys() == {"functionCall"} and not part["functionCall"]:
-            continue
-        same = out and "text" in part and part.keys() == out[-1].keys()
-        if same and "thoughtSignature" not in part:
-            out[-1] = {**part, "text": out[-1]["text"] + part["text"]}
-        elif part.get("text") or part.keys() - {"text", "thought"}:
-            out.append(part)
-    return out
+    return accumulate(decode([recording.body], GeminiDecoder()), provider=GOOGLE)
 
 
 def received_parts(recording: Recording) -> list[Dict]:
@@ -1597,175 +1546,3 @@ def test_recorded_answers_go_back_as_they_came() -> None:
         seen += bool(received)
     assert wrong == {}
     assert seen > 250
-
-
-# What stands in recorded requests, said in this library's terms, and both in one spelling.
-
-
-def expressed(sent: Dict, model_name: str) -> Dict:
-    """The arguments of :func:`build` that ask for what a recorded request asks for."""
-    sent = spelled(sent)
-    config: Dict = dict(sent.pop("generationConfig", None) or {})
-    options: Dict = {"safety_settings": sent.pop("safetySettings", None), "thinking_config": {}}
-    fields: Dict = {"max_output_tokens": config.pop("maxOutputTokens", None)}
-    budget = config.pop("thinkingConfig", {})
-    model = MODELS.get(model_name) or model_with(PLAIN, unsupported_parameters=())
-    by_effort = model.get_settings().reasoning_control == "effort"
-    if budget.get("includeThoughts") and not (by_effort and "thinkingBudget" in budget):
-        fields |= {"reasoning": True, "max_reasoning_tokens": budget.get("thinkingBudget")}
-        fields["reasoning_effort"] = str(budget.get("thinkingLevel", "")).lower() or None
-        del options["thinking_config"]
-    elif budget:
-        options["thinking_config"] = budget
-    if "responseJsonSchema" in config:
-        fields["structured_output"] = StructuredOutputConfig(
-            output_schema=config.pop("responseJsonSchema")
-        )
-        assert config.pop("responseMimeType") == "application/json"
-    fields |= choice_of(sent.pop("toolConfig", None) or {}, options)
-    tools = [dict(entry) for entry in sent.pop("tools", None) or []]
-    functions = [f for entry in tools for f in entry.pop("functionDeclarations", ())]
-    fields["tools"] = [function_of(function) for function in functions] or None
-    fields["hosted_tools"] = [SEARCH for entry in tools if entry == {"googleSearch": {}}] or None
-    options["tools"] = [entry for entry in tools if entry not in ({}, {"googleSearch": {}})]
-    system = sent.pop("systemInstruction", None) or {"parts": []}
-    messages = [message for said in said_in(sent.pop("contents")) for message in said]
-    assert sent == {}
-    return {
-        "model": model,
-        "messages": messages,
-        "instructions": [part["text"] for part in system["parts"]],
-        "options": {**options, "generation_config": config},
-        **fields,
-    }
-
-
-def choice_of(config: Dict, options: Dict) -> Dict:
-    calling = config.get("functionCallingConfig", {})
-    names, mode = calling.get("allowedFunctionNames"), calling.get("mode")
-    if names:
-        return {"tool_choice": ToolChoice(type="specific", specific_tool_name=names[0])}
-    if mode is not None:
-        kinds = {"AUTO": "zero_or_more", "ANY": "one_or_more", "NONE": None}
-        return {"tool_choice": ToolChoice(type=kinds[mode])}  # type: ignore[arg-type]
-    options["tool_config"] = config
-    return {}
-
-
-def function_of(declared: Dict) -> ToolDefinition:
-    schema = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
-    return ToolDefinition.from_schema(
-        declared["name"],
-        {"properties": {}, **lowered(schema), "type": "object"},
-        declared.get("description"),
-    )
-
-
-def said_in(contents: list[Dict]) -> Iterator[list[Any]]:
-    calls: list[Any] = []
-    for content in contents:
-        if content.get("role") == "model":
-            decoder = GeminiDecoder()
-            whole_ = {"candidates": [{"content": content, "finishReason": "STOP"}]}
-            said = decoder.decode_document(msgspec.json.encode(whole_))
-            answer = answer_of(decoder, iter([said]))
-            calls = answer.tools()
-            yield [answer]
-        else:
-            yield [message for part in content["parts"] for message in asked(part, calls)]
-
-
-def asked(part: Dict, calls: list[Any]) -> Iterator[Any]:
-    if "functionResponse" in part:
-        answered = part["functionResponse"]
-        key = "call_id" if "id" in answered else "name"
-        wanted = answered.get("id", answered["name"])
-        match = next((found for found in calls if getattr(found, key) == wanted), calls[0])
-        calls.remove(match)
-        output = answered["response"]
-        alone = output.keys() == {"output"}
-        yield ToolCallResult(call_id=match.call_id, output=output["output"] if alone else output)
-    elif "text" in part:
-        yield part["text"]
-    elif "inlineData" in part:
-        data = base64.b64decode(part["inlineData"]["data"])
-        file = StoredFile.from_bytes(data, "a", part["inlineData"]["mimeType"])
-        yield Prompt(text="", files=[file])
-    else:
-        uri, kind = part["fileData"]["fileUri"], part["fileData"]["mimeType"]
-        yield Prompt(text="", files=[StoredFile.from_url(uri, mime_type=kind)])
-
-
-def spelled(value: Any) -> Any:
-    """In camel case, without what says nothing."""
-    if isinstance(value, list):
-        return [spelled(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {k: spelled(v) for k, v in value.items() if (k, v) != ("thought", False)}
-    if "<elided" in str(kept.get("data")):  # too large to be kept in the recording
-        kept["data"] = "ZWxpZGVk"
-    if isinstance(kept.get("data"), str):
-        kept["data"] = kept["data"].replace("-", "+").replace("_", "/")
-    return {re.sub("_([a-z])", lambda m: m[1].upper(), k): v for k, v in kept.items()}
-
-
-def lowered(value: Any) -> Any:
-    """A schema whose types are written as JSON schema has them."""
-    if isinstance(value, list):
-        return [lowered(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: item.lower() if key == "type" and isinstance(item, str) else lowered(item)
-        for key, item in value.items()
-    }
-
-
-def compared(sent: Any) -> Any:
-    """A body, in the one spelling in which two of them are compared."""
-    made = spelled(msgspec.json.decode(msgspec.json.encode(sent)))
-    made["contents"] = list(merged(made["contents"]))
-    (made.get("systemInstruction") or {}).pop("role", None)
-    tools = made.get("tools") or ()
-    functions = [f for entry in tools for f in entry.pop("functionDeclarations", ())]
-    for function in functions:
-        schema = function.pop("parameters", None) or function.pop("parametersJsonSchema", None)
-        function.pop("parametersJsonSchema", None)
-        if schema and schema.get("properties"):
-            function["schema"] = lowered(schema)
-    own = [{k: v for k, v in entry.items() if v is not None} for entry in tools]
-    made["tools"] = [*functions, *filter(None, own)]
-    config = made.get("generationConfig") or {}
-    level = config.get("thinkingConfig", {}).get("thinkingLevel")
-    if level:
-        config["thinkingConfig"]["thinkingLevel"] = level.upper()
-    made["generationConfig"] = config
-    return {name: value for name, value in made.items() if value}
-
-
-def merged(contents: list[Dict]) -> Iterator[Dict]:
-    """The contents with those of one role that follow one another as one."""
-    for role, some in itertools.groupby(contents, lambda content: content.get("role", "user")):
-        yield {"role": role, "parts": joined([part for each in some for part in each["parts"]])}
-
-
-@needs_corpus
-def test_recorded_requests_can_be_asked_for() -> None:
-    differ: dict[str, set[str]] = {}
-    found = [recording for recording in streams("gemini") if recording.request]
-    for recording in found:
-        sent = recording.request or {}
-        wire = build(**expressed(sent, recording.meta["model"]))
-        made, wanted = compared(wire.body), compared(sent)
-        names = {name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name)}
-        differ |= {recording.id: names} if names else {}
-        accepted(wire)
-    assert len(found) == 291
-    # Defaults of parameters, told in words here; a turn without parts; and a response whose name
-    # is that of no function.
-    assert Counter(map(tuple, map(sorted, differ.values()))) == {
-        ("tools",): 6,
-        ("contents",): 2,
-        ("contents", "generationConfig"): 1,
-    }

@@ -2,23 +2,19 @@
 ProtocolError, and whichever way a chunk is read, it says the same."""
 
 import json
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from corpus import Recording, needs_corpus, streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reading import accumulate, bytewise, decode
 
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
-from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
-from dhenara_stream.dialects.base import ErrorReply
-from dhenara_stream.dialects.errors import reply_error
+from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.openai_chat.stream import OpenAIChatDecoder
 from dhenara_stream.errors import (
     AuthenticationError,
@@ -76,20 +72,6 @@ def sse(*events: Dict | str) -> bytes:
     return "".join(f"data: {line}\n\n" for line in lines).encode()
 
 
-def bytewise(stream: bytes) -> list[bytes]:
-    return [stream[i : i + 1] for i in range(len(stream))]
-
-
-def decode(chunks: Iterable[bytes], decoder: OpenAIChatDecoder) -> Iterator[Sequence[d.Delta]]:
-    """The deltas of each event of a body, and of its end."""
-    reader = SSEDecoder()
-    for data in chunks:
-        yield from map(decoder.decode, reader.feed(data))
-    yield from map(decoder.decode, reader.flush())
-    if not decoder.complete:
-        yield decoder.end()
-
-
 def read(*events: Dict | str, lenient: bool = False) -> tuple[list[d.Delta], OpenAIChatDecoder]:
     """The deltas of a stream, the same whole and byte by byte."""
     body = sse(*events)
@@ -104,13 +86,6 @@ def deltas(*events: Dict | str) -> list[d.Delta]:
     """What a stream says of its content."""
     about = d.StreamInfo | d.BlockEnd | d.Finish
     return [delta for delta in read(*events)[0] if not isinstance(delta, about)]
-
-
-def accumulate(said: Iterable[Sequence[d.Delta]], *, complete: bool = True) -> ChatResponse:
-    answer = Accumulator(AnswerFacts(model="m", provider=AIModelProviderEnum.OPEN_AI))
-    for one in said:
-        answer.add(one)
-    return answer.response(complete=complete, streaming=True)
 
 
 def answer(*events: Dict | str) -> ChatResponse:
@@ -1214,9 +1189,13 @@ def test_what_is_no_completion_is_refused(body: str) -> None:
     ],
 )
 def test_a_document_may_be_an_error(body: Any) -> None:
+    def read_all() -> None:
+        decoder.decode_document(json.dumps(body).encode())
+        decoder.end()
+
     decoder = OpenAIChatDecoder()
     with pytest.raises(ServerError, match="x"):
-        decoder.decode_document(json.dumps(body).encode())
+        read_all()
     assert not decoder.complete
 
 
@@ -1368,135 +1347,3 @@ def test_no_text_is_lost(events: list[Dict]) -> None:
         assert sorted(text_of(choice.contents or [], "output_text", "refusal")) == sorted(
             "".join(pieces)
         )
-
-
-# --- recorded answers -------------------------------------------------------------------------
-
-
-def wanted_calls(calls: list[Dict]) -> list[tuple[Any, ...]]:
-    """Calls as :func:`found_calls` has them; without arguments they count as empty."""
-    return [
-        (c["id"], c["name"], c["arguments"] or {})
-        if c.get("arguments_valid_json", True) or not c["arguments_raw"]
-        else (c["id"], c["name"], c["arguments_raw"])
-        for c in calls
-    ]
-
-
-def found_calls(response: ChatResponse, *, complete: bool) -> list[tuple[Any, ...]]:
-    return [
-        (c.call_id, c.name, c.raw_arguments if complete and c.raw_arguments else c.arguments)
-        for c in response.tools()
-    ]
-
-
-def expectation(recording: Recording) -> Dict:
-    """What should become of a recording, in the terms of :func:`reading`."""
-    expected = recording.expected
-    calls = expected["tool_calls"]
-    if "tool_calls" in expected.get("ambiguous", ()):
-        calls = expected["reference"]["tool_calls"]
-    usage = expected["usage"]
-    if "usage" in expected.get("ambiguous", ()):
-        usage = expected["reference"]["usage"]
-    # The SDK drops a line ``error: ...``.
-    fails = "error" in expected or "error_field_line" in recording.meta["kinds"]
-    choices = expected.get("choices") or [{"index": 0, **expected}]
-    return {
-        "complete": not fails and expected["finish_reason"] is not None,
-        "fails": fails,
-        "message": expected["error"]["message"] if "error" in expected else None,
-        "skipped": 0,
-        "text": expected["text"],
-        "reasoning": expected["reasoning"],
-        "refusal": expected.get("refusal") or "",
-        "tools": wanted_calls(calls),
-        "finish_reason": expected["finish_reason"],
-        "usage": usage,
-        "choices": [
-            (c.get("index", i), c["text"], c["finish_reason"]) for i, c in enumerate(choices)
-        ],
-        "id": expected["extra"]["id"],
-        "model": expected["extra"]["model"],
-    }
-
-
-def reading(recording: Recording, chunks: Iterable[bytes]) -> Dict:
-    """What becomes of a recording."""
-    decoder, error = OpenAIChatDecoder(), None
-    made = Accumulator(AnswerFacts(model="m", provider=AIModelProviderEnum.OPEN_AI))
-    try:
-        for said in decode(chunks, decoder):
-            made.add(said)
-    except ProviderError as raised:
-        error = raised
-    response = made.response(complete=decoder.complete, streaming=True)
-    expected = recording.expected
-    shown = expected["error"]["message"] if "error" in expected else None
-    native = (response.usage and response.usage.native) or None
-    usage = expected["usage"] or expected.get("reference", {}).get("usage")
-    about = response.metadata.provider_metadata or {}
-    return {
-        "complete": decoder.complete,
-        "fails": error is not None,
-        "message": shown if error is not None and shown and shown in error.message else None,
-        "skipped": decoder.skipped,
-        "text": response.text() or "",
-        "reasoning": response.reasoning() or "",
-        "refusal": response.refusal() or "",
-        "tools": found_calls(response, complete=decoder.complete),
-        "finish_reason": response.choices[0].native_finish_reason,
-        "usage": {k: v for k, v in native.items() if k in usage} if native and usage else native,
-        "choices": [
-            (c.index, text_of(c.contents or [], "output_text"), c.native_finish_reason)
-            for c in response.choices
-        ],
-        # The SDK keeps empty ones.
-        "id": about.get("id") if expected["extra"]["id"] else "",
-        "model": about.get("model") if expected["extra"]["model"] else "",
-    }
-
-
-def differences(recording: Recording, chunks: Iterable[bytes]) -> dict[str, tuple[Any, Any]]:
-    """Where what becomes of a recording is not what should: by name, the two."""
-    if recording.status != 200:
-        reply = ErrorReply(status=recording.status, headers={}, body=b"".join(chunks))
-        error, body = reply_error(reply), recording.expected["error"]["body"]
-        message = body if isinstance(body, str) else body["message"]
-        pairs = {
-            "status": (error.http_status, recording.expected["error"]["status_code"]),
-            "message": (message.rstrip(".") in error.message, True),
-        }
-    else:
-        got, wanted = reading(recording, chunks), expectation(recording)
-        pairs = {name: (got[name], wanted[name]) for name in wanted}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def at_random(stream: bytes, seed: str) -> list[bytes]:
-    chance = random.Random(seed)
-    cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(50))
-    return [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
-
-
-def wrong(recordings: list[Recording], how: Any) -> dict[str, dict[str, tuple[Any, Any]]]:
-    found = {r.id: differences(r, how(r)) for r in recordings}
-    return {name: pairs for name, pairs in found.items() if pairs}
-
-
-@needs_corpus
-@pytest.mark.parametrize("part", range(4))
-def test_all_873_recordings_are_read_as_their_sdk_reads_them(part: int) -> None:
-    assert len(streams("openai-chat")) == 873
-    recordings = streams("openai-chat")[part::4]
-    assert wrong(recordings, lambda r: [r.body]) == {}
-    assert wrong(recordings, lambda r: at_random(r.body, r.id)) == {}
-
-
-@needs_corpus
-@pytest.mark.parametrize("part", range(8))
-def test_recordings_are_read_byte_by_byte_the_same(part: int) -> None:
-    # The few larger ones would take as long as all the others.
-    small = [r for r in streams("openai-chat", core_only=True) if len(r.body) < 100_000]
-    assert len(small) > 150
-    assert wrong(small[part::8], lambda r: bytewise(r.body)) == {}

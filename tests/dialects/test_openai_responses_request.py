@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 from corpus import Recording, needs_corpus, streams
-from hypothesis import given, settings
+from dialects.missing import asks_for_reasoning
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from openai.types.responses import response_create_params as official
-from pydantic import BaseModel, TypeAdapter
+from sdk_types import accepted_by_openai_responses as accepted
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.conversation import TextPart, Turn, conversation
@@ -342,7 +342,7 @@ def _against_reasoning(sent: Mapping[str, Any], what: ChatModelSettings) -> Iter
     include = sent.get("include", ())
     sampling = [name for name in ("temperature", "top_p", "top_logprobs") if name in sent]
     sampling += [LOGPROBS] if LOGPROBS in include else []
-    if not what.supports_reasoning:
+    if not what.supports_reasoning or what.reasoning_control == "none":
         if "reasoning" in sent or ENCRYPTED in include:
             yield "reasoning is not supported"
         if LOGPROBS in include and "logprobs" in what.unsupported_parameters:
@@ -453,38 +453,6 @@ def _against_reasoning_item(
         yield "missing summary"
 
 
-SDK = {
-    False: TypeAdapter[Any](official.ResponseCreateParamsNonStreaming),
-    True: TypeAdapter[Any](official.ResponseCreateParamsStreaming),
-}
-
-
-def whole(value: Any) -> Any:
-    """What the SDK's types made of a value: they read lists lazily, and answers as objects."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(exclude_unset=True)
-    if isinstance(value, dict):
-        return {key: whole(item) for key, item in value.items()}
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return value
-    return [whole(item) for item in value]
-
-
-def accepted(wire: WireRequest) -> Dict:
-    """The body, if it is JSON and the official SDK's types have a place for all of it."""
-    sent = dict(wire.body)
-    assert msgspec.json.decode(msgspec.json.encode(sent)) == sent
-    typed = {**sent, "input": [_typed(item) for item in sent["input"]]}
-    assert whole(SDK["stream" in sent].validate_python(typed)) == typed
-    return sent
-
-
-def _typed(item: Dict) -> Dict:
-    # The SDK's types know no status of such a call, but the answers have one.
-    untyped = "status" if item.get("type") == "custom_tool_call" else ""
-    return {name: value for name, value in item.items() if name != untyped}
-
-
 # --- every model, every config
 
 
@@ -550,6 +518,8 @@ def test_no_model_and_config_lead_to_a_refusal(model: FoundationModel) -> None:
         config = AIModelCallConfig(
             max_output_tokens=next(limits), streaming=True, options=options, **reason, **tools
         )
+        if not model.get_settings().supports_reasoning and asks_for_reasoning(config):
+            continue
         sent = build(config, model=model).body
         assert refusals(sent, model) == [], (config, sent)
 
@@ -562,7 +532,9 @@ def test_no_model_and_conversation_lead_to_a_refusal(name: str, history: str) ->
         prompt=None, context=None, instructions=None, messages=HISTORIES[history]
     )
     for options in ({}, {"store": True}):
-        wire = build_turns(turns, AIModelCallConfig(reasoning=True, options=options), model)
+        reasoning = model.get_settings().supports_reasoning
+        config = AIModelCallConfig(reasoning=reasoning, options=options)
+        wire = build_turns(turns, config, model)
         assert refusals(wire.body, model) == [], wire.body
     accepted(wire)
 
@@ -626,6 +598,7 @@ def test_any_conversation_and_config_is_taken(
         max_output_tokens=limit, streaming=streaming, options=options, **reason, **tools
     )
     before = deepcopy(told)
+    assume(model.get_settings().supports_reasoning or not asks_for_reasoning(config))
     wire = build(config, model=model, messages=told, instructions=["a"])
     assert refusals(wire.body, model) == []
     accepted(wire)
@@ -647,8 +620,9 @@ def test_any_conversation_and_config_is_taken(
         (CAN_SKIP, {}, {"effort": "none"}, 0),
         (CAN_SKIP, {"reasoning": True}, {"effort": "medium", "summary": "auto"}, 0),
         (CAN_SKIP, {"reasoning_effort": "high"}, {"effort": "high"}, 0),
-        (PLAIN, {"reasoning": True}, None, 0),
-        (PLAIN, {"reasoning": True, "reasoning_effort": "low"}, None, 1),
+        (PLAIN, {}, None, 0),
+        (model_with(unsupported_parameters=["reasoning"]),
+            {"reasoning": True, "reasoning_effort": "low"}, None, 1),
         (model_with(unsupported_parameters=["reasoning"]), {"reasoning": True}, None, 0),
         (model_with(supported_reasoning_efforts=["none", "low", "high"]), {}, {"effort": "none"},
             0),
@@ -684,7 +658,10 @@ def test_reasoning_is_asked_for_as_the_model_takes_it(
 )  # fmt: skip
 def test_reasoning_in_options_wins(options: Dict, sent: Dict) -> None:
     assert body(model=CAN_SKIP, reasoning=True, options=options)["reasoning"] == sent
-    wire = build(model=PLAIN, options=options)
+
+
+def test_a_model_without_reasoning_is_not_told_to_do_without() -> None:
+    wire = build(model=PLAIN, options={"reasoning": {"effort": "none"}})
     assert "reasoning" not in wire.body
     assert wire.adjustments == ["reasoning: left out, gpt-4o does not take it"]
 
@@ -993,9 +970,6 @@ def test_web_search_of_other_servers() -> None:
     wire = build(hosted_tools=[search], quirks=Quirks(web_search="web_search_preview"))
     assert wire.body["tools"] == [{"type": "web_search_preview", "search_context_size": "low"}]
     assert len(wire.adjustments) == 2
-    wire = build(hosted_tools=[search], quirks=Quirks(web_search=None))
-    assert not wire.body.keys() & {"tools", "max_tool_calls"}
-    assert wire.adjustments == ["hosted_tools: web_search: left out, the API has none"]
 
 
 def test_one_limit_for_all_hosted_tools() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import pytest
 from engine.support import END, HELLO, START, STOP, WHOLE, error_of, is_complete, read, text_of
 
 from dhenara_stream import AIModelClient
+from dhenara_stream.core.aws_eventstream import encode_frame
 from dhenara_stream.types import (
     AIModelAPI,
     AIModelAPIProviderEnum,
@@ -44,13 +43,7 @@ MESSAGE = json.dumps(
 
 def frame(kind: str, name: str, payload: bytes) -> bytes:
     """An event, or an exception, of that name."""
-    headers = b""
-    for key, value in {":message-type": kind, f":{kind}-type": name}.items():
-        headers += bytes([len(key)]) + key.encode() + b"\x07"
-        headers += struct.pack(">H", len(value)) + value.encode()
-    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    data = prelude + struct.pack(">I", binascii.crc32(prelude)) + headers + payload
-    return data + struct.pack(">I", binascii.crc32(data))
+    return encode_frame({":message-type": kind, f":{kind}-type": name}, payload)
 
 
 def frames(*events: str) -> bytes:

@@ -41,6 +41,7 @@ from dhenara_stream import (
     TransportError,
     UsageError,
 )
+from dhenara_stream.engine.stream import ChatStream
 from dhenara_stream.engine.sync import (
     SyncChatStream,
     _Link,  # pyright: ignore[reportPrivateUsage]
@@ -174,6 +175,44 @@ def test_a_failure_is_an_item_where_it_is_not() -> None:
         response = client.generate(prompt="Hi")
         assert response.status is not None
         assert response.status.code == "authentication_error"
+
+
+@pytest.mark.parametrize("where", ["__init__", "open", "release"])
+def test_a_bug_in_the_engine_is_raised_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    bug = ZeroDivisionError("oh")
+
+    def broken(*_: Any) -> None:
+        raise bug
+
+    with Simulator(Answer("Hi")) as sim, sync_client(sim.url) as client:
+        monkeypatch.setattr(f"dhenara_stream.engine.stream.ChatStream.{where}", broken)
+        with pytest.raises(ZeroDivisionError) as caught:
+            list(client.generate(prompt="Hi").stream_generator)
+    assert caught.value is bug
+
+
+def test_a_bug_between_two_batches_follows_what_came_and_is_raised_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = ChatStream.next_batch
+    batches = 0
+
+    async def broken(stream: ChatStream) -> list[StreamItem]:
+        nonlocal batches
+        batches += 1
+        if batches > 1:
+            raise ZeroDivisionError("oh")
+        return await original(stream)
+
+    monkeypatch.setattr(ChatStream, "next_batch", broken)
+    with Simulator(LONG, tokens_per_second=SLOW) as sim, sync_client(sim.url) as client:
+        stream = client.generate(prompt="Hi").stream_generator
+        assert next(stream)[0] is not None
+        with pytest.raises(ZeroDivisionError):
+            list(stream)
+        assert list(stream) == []
 
 
 def test_clocks_end_the_wait_when_they_say() -> None:

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from anyio.abc import ByteStream
+from engine.support import http_response, is_complete, peer, read, read_request, sse, text_of
 
 from dhenara_stream import (
     AIModelClient,
@@ -697,6 +699,56 @@ def test_a_new_server_costs_one_declaration() -> None:
         assert sent(made)["authorization"] == f"Bearer {KEY}"
         assert body_of(made)["stream_options"] == {"include_usage": True}
     assert "ACME_KEY" in refused("openai_compatible", ANY, {"service": "acme"})
+
+
+async def test_a_new_servers_answer_is_streamed_for_one_declaration(
+    registered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+
+    async def acme(stream: ByteStream, number: int) -> None:
+        heard.append(await read_request(stream))
+        await stream.send(http_response(ACMES_ANSWER))
+
+    monkeypatch.setenv("ACME_KEY", KEY)
+    async with peer(acme) as server:
+        register_service(
+            "acme", f"{server.url}/v1", key_env="ACME_KEY", quirks=Quirks(limit_field="max_tokens")
+        )
+
+        config: Dict = {"service": "acme"}
+        api = AIModelAPI(provider=AIModelAPIProviderEnum.OPENAI_COMPATIBLE, config=config)
+        streaming = AIModelCallConfig(streaming=True, max_output_tokens=5)
+        async with AIModelClient(AIModelEndpoint(api=api, ai_model=ANY), streaming) as client:
+            items = await read(await client.generate_async(prompt="Hi"))
+    (request,) = heard
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/chat/completions ")
+    assert f"Bearer {KEY}".encode() in head
+    sent = json.loads(body)
+    assert sent.items() >= {"model": "any/model", "stream": True, "max_tokens": 5}.items()
+    assert sent["messages"] == [{"role": "user", "content": "Hi"}]
+    assert is_complete(items)
+    answer = items[-1][1].chat_response
+    assert text_of(items) == answer.text() == "Hello"
+    assert answer.reasoning() == "Hm."
+    assert [(call.call_id, call.name, call.arguments) for call in answer.tools()] == [
+        ("call_1", "look", {"at": 1})
+    ]
+    assert answer.choices[0].finish_reason == "tool_calls"
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 2)
+
+
+CALLED = '{"index":0,"id":"call_1","function":{"name":"look","arguments":"{\\"at\\":1}"}}'
+ACMES_ANSWER = sse(
+    '{"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"Hm."}}]}',
+    '{"choices":[{"index":0,"delta":{"content":"Hel"}}]}',
+    '{"choices":[{"index":0,"delta":{"content":"lo"}}]}',
+    '{"choices":[{"index":0,"delta":{"tool_calls":[' + CALLED + "]}}]}",
+    '{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}',
+    '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}',
+    "[DONE]",
+)
 
 
 @pytest.mark.usefixtures("registered")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import pickle
 import re
+from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,9 +24,12 @@ from dhenara_stream.types import (
     AIModelEndpoint,
     AIModelProviderEnum,
     BaseAIModel,
+    StructuredOutputConfig,
+    ToolDefinition,
 )
 from dhenara_stream.types.genai.foundation_models import ALL_CHAT_MODELS
 from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeHaiku45
+from dhenara_stream.types.shared.secret import Secret
 
 KEY = "sk-ant-a-key-for-tests"
 # What a provider wants beside the key.
@@ -197,10 +202,85 @@ def test_a_wrong_address_in_the_config(given: str) -> None:
         call({"base_url": given})
 
 
-def test_a_password_in_a_wrong_address_is_not_shown() -> None:
+WRONG = [
+    "https://me:hunter2@host?x=1",
+    "https://me:hunter2/@host",
+    "https://me:hunter2@host:port",
+    "ftp://me:hunter2@host",
+]
+
+
+@pytest.mark.parametrize("given", WRONG)
+@pytest.mark.parametrize("where", ["config", "environment"])
+def test_a_password_in_a_wrong_address_is_not_shown(
+    given: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", given)
     with pytest.raises(ConfigError) as caught:
-        call({"base_url": "https://me:hunter2@host?x=1"})
+        call({"base_url": given} if where == "config" else {})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", WRONG)
+def test_a_password_in_a_wrong_address_of_a_service_is_not_shown(given: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        registry.register_service("mine", given)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "sent"),
+    [
+        ("me:hunter2", b"me:hunter2"),
+        ("me", b"me:"),
+        (":hunter2", b":hunter2"),
+        ("m%40e:p%2F%3A%C3%A9", "m@e:p/:é".encode()),
+    ],
+)
+@pytest.mark.parametrize("where", ["config", "environment"])
+def test_the_user_in_an_address_is_told_by_a_sealed_header(
+    user: str, sent: bytes, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = f"https://{user}@host:8080/v1"
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", given)
+    made = call({"base_url": given} if where == "config" else {})
+    assert made.request.url == "https://host:8080/v1/messages"
+    proof = made.request.headers["authorization"]
+    assert isinstance(proof, Secret)
+    assert proof.reveal() == f"Basic {b64encode(sent).decode()}"
+    assert "hunter2" not in repr(made)
+
+
+def test_a_header_of_ones_own_goes_before_the_user_in_an_address() -> None:
+    config = {"base_url": "https://me:hunter2@host", "headers": {"Authorization": "mine-alone"}}
+    assert headers(config)["authorization"] == "mine-alone"
+
+
+def prepared(api: AIModelAPI, config: AIModelCallConfig | None = None) -> Call:
+    client = AIModelClient(AIModelEndpoint(api=api, ai_model=ClaudeHaiku45), config)
+    return client._call("Hi", None, None, None)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_user_that_went_through_a_dump_is_not_sent() -> None:
+    dumped = endpoint(base_url="https://me:hunter2@host/v1").api.model_dump()
+    reloaded = AIModelAPI.model_validate(dumped | {"api_key": KEY})
+    assert reloaded.config["base_url"] == "https://***@host/v1"
+    with pytest.raises(ConfigError, match="user name and password are not here"):
+        prepared(reloaded)
+
+
+def test_a_header_that_went_through_a_dump_is_not_sent() -> None:
+    dumped = endpoint(headers={"X-Team-Key": "a-key-of-the-team"}).api.model_dump()
+    reloaded = AIModelAPI.model_validate(dumped | {"api_key": KEY})
+    with pytest.raises(ConfigError, match=r"'headers'\]\['x-team-key'\]: the value is not here"):
+        prepared(reloaded)
+
+
+def test_an_extra_header_that_went_through_a_dump_is_not_sent() -> None:
+    config = AIModelCallConfig(options={"extra_headers": {"X-Key": "a-key-of-the-team"}})
+    reloaded = AIModelCallConfig.model_validate(config.model_dump())
+    with pytest.raises(ConfigError, match=r"extra_headers'\]\['X-Key'\]: the value is not here"):
+        prepared(endpoint().api, reloaded)
 
 
 # --- which headers they carry
@@ -265,6 +345,75 @@ def deep() -> dict[str, Any]:
 def test_options_that_are_no_json(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         call(None, **options)
+
+
+def levels(depth: int) -> dict[str, Any]:
+    it: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        it = {"type": "object", "properties": {"a": it}}
+    return it
+
+
+def asked_for(name: AIModelAPIProviderEnum, schema: dict[str, Any], *, strict: bool) -> Call:
+    """A call whose tool and output have this schema."""
+    model = AIModel(
+        model_name="m", provider=AIModelProviderEnum.CUSTOM, foundation_model=ClaudeHaiku45
+    )
+    function = {"name": "f", "parameters": {"properties": {}, "json_schema": schema}}
+    tool = ToolDefinition.model_validate({"function": function, "strict": strict})
+    output = StructuredOutputConfig(output_schema={"type": "object", "$defs": {"a": schema}})
+    config = AIModelCallConfig(tools=[tool], structured_output=output)
+    client = AIModelClient(endpoint(name, model, **CONFIG), config)
+    return client._call("Hi", None, None, None)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("schema", [deep(), levels(5000)], ids=["itself", "5000 levels"])
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_schemas_without_an_end_are_refused(
+    name: AIModelAPIProviderEnum, schema: dict[str, Any], strict: bool
+) -> None:
+    with pytest.raises(ConfigError):
+        asked_for(name, schema, strict=strict)
+
+
+@pytest.mark.parametrize("depth", [50, 150, 300, 450])
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_no_depth_of_a_schema_ends_in_a_recursion_error(
+    name: AIModelAPIProviderEnum, depth: int
+) -> None:
+    with suppress(ConfigError):
+        asked_for(name, levels(depth), strict=True)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"type": "tool_result", "call_id": "c", "output": deep()}],
+        [{"type": "chat_response", "model": "m", "provider": "anthropic", "choices": [deep()]}],
+        [{"text": deep()}],
+    ],
+    ids=["a result", "an answer", "a text"],
+)
+def test_messages_without_an_end_are_refused(messages: list[Any]) -> None:
+    client = AIModelClient(endpoint())
+    with pytest.raises(ConfigError):
+        client._call(None, None, None, messages)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"credentials": deep() | {"access_key_id": "a", "secret_access_key": "b"}},
+        {"config": {"quirks": deep(), "base_url": "https://mine.example"}},
+        {"config": {"headers": deep()}},
+    ],
+    ids=["credentials", "quirks", "headers"],
+)
+def test_an_account_without_an_end_is_refused(fields: dict[str, Any]) -> None:
+    name = "openai_compatible" if "quirks" in str(fields) else "anthropic"
+    with pytest.raises(ConfigError):
+        prepared(AIModelAPI.model_validate({"provider": name, "api_key": KEY, **fields}))
 
 
 def test_half_a_character_in_a_prompt() -> None:

@@ -108,7 +108,7 @@ def test_the_address() -> None:
         _ = sim.url
     with sim:
         assert sim.url.startswith("http://127.0.0.1:")
-        assert sim.base_urls == {"ANTHROPIC_BASE_URL": sim.url}
+        assert sim.base_urls["ANTHROPIC_BASE_URL"] == sim.url
     assert sim.base_urls["ANTHROPIC_BASE_URL"] == sim.url
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from typing import Any
 
 import pytest
@@ -28,6 +31,7 @@ from dhenara_stream.types import (
     ValidOptionValue,
 )
 from dhenara_stream.types.genai.foundation_models import ALL_CHAT_MODELS
+from dhenara_stream.types.resource import ResourceConfig
 
 # --- accounts
 
@@ -194,6 +198,36 @@ def test_a_base_url_that_is_none_is_refused(base_url: Any) -> None:
         AIModelAPI.model_validate(
             {"provider": "anthropic", "api_key": KEY, "config": {"base_url": base_url}}
         )
+
+
+@pytest.mark.parametrize("key", ["base_url", "endpoint"])
+def test_the_password_in_an_address_does_not_show(key: str) -> None:
+    config = {"base_url": "https://host"} | {key: "https://me:hunter2@host:8080/v1"}
+    api = AIModelAPI.model_validate({"provider": "anthropic", "api_key": KEY, "config": config})
+    resources = ResourceConfig(model_apis=[api])
+    shown = [
+        *(repr(api.config), str(api.config), json.dumps(api.config), api.model_dump_json()),
+        *(str(api.model_dump()), str(resources.model_dump()), repr(resources)),
+        *(repr(pickle.loads(pickle.dumps(api)).config), str(copy.deepcopy(api).config)),
+    ]
+    assert all("hunter2" not in text for text in shown)
+    assert api.model_dump()["config"][key] == "https://***@host:8080/v1"
+    assert api.config[key].reveal() == "https://me:hunter2@host:8080/v1"
+    assert copy.deepcopy(api).config[key].reveal() == api.config[key].reveal()
+    assert api.model_copy(update={"order": 3}).config[key].reveal() == api.config[key].reveal()
+    assert config[key] == "https://me:hunter2@host:8080/v1"  # the caller's own
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://me:hunter2/@host", "https://me:hun ter2@host", "https://me:x@host:port"]
+)
+def test_a_password_that_breaks_an_address_is_not_echoed(base_url: str) -> None:
+    with pytest.raises(ConfigError, match="expected a URL like") as caught:
+        AIModelAPI.model_validate(
+            {"provider": "anthropic", "api_key": KEY, "config": {"base_url": base_url}}
+        )
+    assert "hun" not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,9 @@ def test_models_that_are_gone_are_defined_but_not_listed() -> None:
     assert DeepseekR1.metadata == {"deprecated": True}
 
 
+ALWAYS_REASON = (O1, O1Mini, DeepseekR1)
+
+
 @pytest.mark.parametrize("model", ALL_CONSTANTS, ids=lambda model: model.model_name)
 def test_every_constant_is_valid(model: FoundationModel) -> None:
     assert model.is_foundation_model
@@ -131,7 +134,10 @@ def test_every_constant_is_valid(model: FoundationModel) -> None:
     assert settings.max_context_window_tokens == (
         settings.max_input_tokens + settings.max_output_tokens
     )
-    assert settings.supports_reasoning == (settings.reasoning_control != "none")
+    if settings.reasoning_control == "none":  # it never does, or cannot be told to
+        assert settings.supports_reasoning == (model in ALWAYS_REASON)
+    else:
+        assert settings.supports_reasoning
     costs = model.get_cost_data()
     assert costs is not None
     assert 0 < costs.input_token_cost_per_million < costs.output_token_cost_per_million

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypedDict, TypeVar
@@ -189,7 +190,50 @@ def test_an_answer_that_does_not_fit_the_class_says_why(cls: Any, text: str) -> 
     assert "name" in error or "people" in error
 
 
-def test_without_a_class_any_object_will_do() -> None:
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "address": {"$ref": "#/$defs/Address"}},
+    "required": ["name"],
+    "$defs": {"Address": {"type": "object", "properties": {"zip": {"type": "integer"}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"name": "Ada", "address": {"zip": 1}}', None),
+        ("{}", "$: 'name' is a required property"),
+        ('{"name": 1}', "$.name: 1 is not of type 'string'"),
+        ('{"name": "Ada", "address": {"zip": "x"}}', "$.address.zip: 'x' is not of type 'integer'"),
+    ],
+)
+def test_without_a_class_an_answer_is_held_against_the_schema(text: str, error: str | None) -> None:
+    data, why, _ = StructuredOutputConfig(output_schema=PERSON).parse(text)
+    assert (data is None, why) == (error is not None, error)
+
+
+@pytest.mark.parametrize(
+    ("schema", "error"),
+    [
+        ({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/a"}}}, "127.0.0.1:9"),
+        ({"type": "object", "properties": {"a": {"type": "hologram"}}}, "hologram"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_the_reason_and_fetches_nothing(
+    schema: dict[str, Any], error: str
+) -> None:
+    data, why, _ = StructuredOutputConfig(output_schema=schema).parse('{"a": 1}')
+    assert data is None
+    assert error in (why or "")
+
+
+def test_without_the_extra_any_object_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema.validators", None)
+    made = StructuredOutputConfig(output_schema=PERSON)
+    assert made.parse('{"x": 1}') == ({"x": 1}, None, False)
+
+
+def test_without_a_class_an_answer_stays_as_it_is() -> None:
     made = any_object()
     assert made.get_model_class() is None
     assert made.parse('{"x": 1}') == ({"x": 1}, None, False)

@@ -16,6 +16,8 @@ The rules of the decoder:
   when it ends.
 - Blocks that ``message_start`` held, or whose stop was forgotten, end with ``message_stop``.
 - Only ``message_stop`` completes an answer; what comes after it is skipped.
+- An error in an event that says something else too is raised by the next call, so that nothing is
+  lost; such an event completes nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.errors import excerpt, stream_error
+from dhenara_stream.dialects.failure import KeepsFailure, not_too_deep
 from dhenara_stream.dialects.values import (
     Dict,
     as_count,
@@ -253,13 +256,15 @@ def _hosted(counts: Dict) -> dict[str, int]:
 # --- the decoder
 
 
-class AnthropicDecoder:
+class AnthropicDecoder(KeepsFailure):
     """Decodes one answer; the rules stand at the top of the module.
 
     Attributes:
         complete: Whether ``message_stop`` has come.
         skipped: How many events, blocks and pieces had no meaning, or came after the end.
     """
+
+    may_be_complete = False  # before its terminal event no answer is
 
     def __init__(self) -> None:
         self.complete = False
@@ -276,9 +281,10 @@ class AnthropicDecoder:
         """What an event says.
 
         Raises:
-            ProviderError: If it is an error.
+            ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
+        self.raise_kept()
         if self.complete:
             return self._skip()
         try:
@@ -311,14 +317,22 @@ class AnthropicDecoder:
         value = unwrapped(values[0]) if len(values) == 1 else None
         message = as_dict(value)
         if wire.is_error(value, ""):
-            raise stream_error(value)
+            self.failure = stream_error(value)
+            has_content = bool(as_list(message.get("content")))
+            beside = self._say(wire.MessageStart(message=message)) if has_content else ()
+            return self.said_first(beside)
         if not isinstance(message.get("content"), list):
             raise UnexpectedResponse(f"the answer is no message: {excerpt(body)}")
-        said = [*self._on_message_start(wire.MessageStart(message=message))]
-        return [*said, *self._on_message_stop(wire.MessageStop())]
+        said = [*self._say(wire.MessageStart(message=message))]
+        return [*said, *self._say(wire.MessageStop())]
 
     def end(self) -> Sequence[d.Delta]:
-        """Nothing: without ``message_stop`` the answer is truncated."""
+        """Nothing: without ``message_stop`` the answer is truncated.
+
+        Raises:
+            ProviderError: If the last event held an error.
+        """
+        self.raise_kept()
         return ()
 
     def _decode_slowly(self, event: ServerSentEvent) -> Sequence[d.Delta]:
@@ -332,16 +346,24 @@ class AnthropicDecoder:
         said: list[d.Delta] = []
         for value in values:
             said += self._take(unwrapped(value), event.event)
-        return said
+            if self.failure is not None:
+                break
+        return self.said_first(said)
 
     def _take(self, payload: Any, name: str) -> Sequence[d.Delta]:
         if self.complete:
             return self._skip()
         if wire.is_error(payload, name):
-            raise stream_error(payload)
+            self.failure = stream_error(payload)
+            # Its own type: the event line may name what the error came in place of.
+            beside = wire.lenient(as_dict(payload), "")
+            if beside is None or isinstance(beside, wire.MessageStop):
+                return ()
+            return self._say(beside)
         happened = wire.lenient(as_dict(payload), name)
         return self._skip() if happened is None else self._say(happened)
 
+    @not_too_deep
     def _say(self, happened: wire.WireEvent) -> Sequence[d.Delta]:
         match happened:
             case wire.ContentBlockDelta():

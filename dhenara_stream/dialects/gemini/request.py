@@ -15,7 +15,7 @@ What a model takes is data, in its ``ChatModelSettings``, and what a place takes
   ``max_output_tokens``, unless ``max_reasoning_tokens`` leaves it less. An effort counts as the
   budget that Google's OpenAI-compatible API makes of it.
 - Tools of the API's own go together with functions only if the model and the place tell what those
-  tools did (``includeServerSideToolInvocations``); else they are left out.
+  tools did (``includeServerSideToolInvocations``); else that is a ``ConfigError``.
 - A forced tool choice is ``ANY``. Strict tools are ``VALIDATED``, where none is forced.
 - Structured output is a schema field, or the forced call of a function (``output_tool``): for
   models that have no such field, or none beside functions.
@@ -330,6 +330,8 @@ def _thinking(draft: _Draft) -> Dict | None:
     given = draft.dict_option("thinkingConfig")
     settings, config = draft.settings, draft.config
     control = settings.reasoning_control if settings.supports_reasoning else "none"
+    if given is not None and given.get("thinkingBudget") != 0:
+        draft.need_reasoning("options['thinking_config']")
     if control == "none" or draft.refuses("thinkingConfig"):
         if given is not None:
             draft.refused("thinkingConfig")
@@ -417,15 +419,22 @@ class _Tools:
             *(each for tool in raw for each in as_list(tool.pop("functionDeclarations", None))),
         ]
         self._own = [
-            *(found for tool in draft.config.hosted_tools or [] for found in _search(draft, tool)),
+            *(_search(draft, tool) for tool in draft.config.hosted_tools or []),
             *filter(None, ({k: v for k, v in tool.items() if v is not None} for tool in raw)),
         ]
         names = [as_dict(function).get("name") for function in self._functions]
         check_names([name for name in names if isinstance(name, str)])
         self.output_tool = self._add_output_tool(draft)
-        if self._own and (why := self._why_no_own_tools(draft)):
+        if self._own and self._calling is not None and self._calling["mode"] == "NONE":
             self._own = []
-            draft.note("hosted_tools", f"left out, {why}")
+            draft.note("hosted_tools", "left out, no tool is to be called")
+        if self._own and (beside := self._what_excludes_own_tools(draft)):
+            raise ConfigError(
+                f"hosted_tools: {draft.model.model_name} does not take them together with {beside} "
+                "here. Use another model or another provider, or leave one of the two out; or, if "
+                "it does, declare it in the model's settings (unsupported_parameters, "
+                "exclusive_parameters)"
+            )
 
     def _add_output_tool(self, draft: _Draft) -> str | None:
         output = draft.config.output_config
@@ -449,16 +458,14 @@ class _Tools:
         self._functions.append(declaration | {"parametersJsonSchema": schema})
         return name
 
-    def _why_no_own_tools(self, draft: _Draft) -> str | None:
-        if self._calling is not None and self._calling["mode"] == "NONE":
-            return "no tool is to be called"
+    def _what_excludes_own_tools(self, draft: _Draft) -> str | None:
         can_mix = draft.quirks.server_side_tools
         can_mix = can_mix and not draft.refuses("toolConfig", "includeServerSideToolInvocations")
         if self._functions and not can_mix:
-            return "they cannot be had together with functions"
+            return "functions, of which structured output may be one"
         native = draft.config.output_config is not None and self.output_tool is None
         if native and draft.excludes("tools", "responseJsonSchema"):
-            return "the model does not take them together with structured output"
+            return "structured output"
         return None
 
     def declared(self) -> list[Dict]:
@@ -520,10 +527,10 @@ def _told(lost: set[str]) -> str:
     return f"told in words, not enforced: {', '.join(sorted(lost))}"
 
 
-def _search(draft: _Draft, tool: WebSearchHostedTool) -> list[Dict]:
+def _search(draft: _Draft, tool: WebSearchHostedTool) -> Dict:
     if draft.refuses("googleSearch"):
-        draft.refused("hosted_tools: web_search")
-        return []
+        declaration = "no 'googleSearch' in the model's unsupported_parameters"
+        raise draft.lacks("hosted_tools", "web search", declaration)
     search: Dict = {}
     unknown = ["allowed_domains", "user_location", "max_uses", "search_context_size"]
     unknown += ["external_web_access", "return_token_budget"]
@@ -534,7 +541,7 @@ def _search(draft: _Draft, tool: WebSearchHostedTool) -> list[Dict]:
     for name in unknown:
         if getattr(tool, name) is not None:
             draft.note(f"hosted_tools: {name}", "left out, this web search has no such option")
-    return [{"googleSearch": search}]
+    return {"googleSearch": search}
 
 
 def _wanted_calling(draft: _Draft) -> Dict | None:

@@ -11,6 +11,8 @@ The rules of the decoder:
 - A call that came whole is complete at once. One whose arguments are streamed ends with the part
   that does not say ``willContinue``. It ends, too, where that part is missing, if the answer is
   done and no value was under way; else it stays a call whose arguments were cut.
+- An answer whose body stays open may be complete, too, but not while a tool of the API's own, or
+  the arguments of a call, are under way: what they bring may take its time.
 - A call without an id gets one of ours, made of the answer's id and a number; ``OWN_CALL_ID``
   marks it. A call that repeats the id of an earlier one is skipped: it must not be made twice.
 - All other parts are carried through as they came.
@@ -18,6 +20,8 @@ The rules of the decoder:
   may come after it. The last one wins. Nothing is complete before the end of the body, or before
   ``[DONE]``, which proxies send; it is then if each candidate seen has a reason, or the prompt was
   blocked.
+- An error in a chunk that says something else too, or in a list behind other chunks, is raised by
+  the next call, so that nothing is lost.
 - The last usage wins. One without a total is no whole one: it adds to the one before.
 - What grounding says stands whole in the choice's metadata; the sources of each stretch of text
   are told at the end, as annotations of the block that holds it, up to ``MAX_SOURCES``.
@@ -26,7 +30,7 @@ The rules of the decoder:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -35,6 +39,7 @@ import msgspec
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.errors import excerpt
+from dhenara_stream.dialects.failure import KeepsFailure, not_too_deep
 from dhenara_stream.dialects.values import (
     Dict,
     as_dict,
@@ -44,7 +49,11 @@ from dhenara_stream.dialects.values import (
     merged,
     unreadable,
 )
-from dhenara_stream.errors import ProtocolError, TruncatedStream, UnexpectedResponse
+from dhenara_stream.errors import (
+    ProtocolError,
+    TruncatedStream,
+    UnexpectedResponse,
+)
 
 from . import wire
 from .arguments import ArgumentsWriter
@@ -90,6 +99,8 @@ _TOLD_OF_CANDIDATE = frozenset(
 _TOLD_OF_TEXT = frozenset({"text", "thought", "thoughtSignature"})
 _TOLD_OF_CALL = frozenset({"functionCall", "thoughtSignature"})
 _CALL_FIELDS = frozenset({"name", "id", "args", "partialArgs", "willContinue"})
+
+_AWAIT_RESULT = frozenset({"executableCode", "toolCall"})
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,30}")  # with what is put around it: 40, as OpenAI takes
 
@@ -184,6 +195,8 @@ class _Choice:
         self._own_ids = own_ids
         self.block: _Text | None = None
         self.native: str | None = None
+        self._goes_on = False  # more came after that reason
+        self._awaits = False  # the last part asks a tool of the API's own, the result is to come
         self.skipped = 0
         self._next = 0
         self._texts: list[_Text] = []  # the blocks that may have citations
@@ -196,8 +209,13 @@ class _Choice:
 
     def take(self, candidate: Dict) -> Iterator[d.Delta]:
         """What a chunk says of it."""
+        reason = candidate.get("finishReason")
+        native = "" if isinstance(reason, dict | list) else str(reason or "")
+        ends = bool(native)
+        self._goes_on = self._goes_on and not ends
         for part in as_list(as_dict(candidate.get("content")).get("parts")):
             if isinstance(part, dict):
+                self._see_part(as_dict(part), ends)  # pyright: ignore[reportUnknownArgumentType]
                 yield from self._on_part(as_dict(part))  # pyright: ignore[reportUnknownArgumentType]
             else:
                 self.skipped += 1
@@ -205,9 +223,7 @@ class _Choice:
         if logprobs := as_dict(candidate.get("logprobsResult")):  # of the tokens of this chunk
             yield d.ChoiceInfo({"logprobsResult": logprobs}, self.number)
         yield from self._on_citations(as_dict(candidate.get("citationMetadata")))
-        reason = candidate.get("finishReason")
-        if reason and not isinstance(reason, dict | list):
-            self.native = str(reason)
+        self.native = native or self.native
         yield from self._tell_finish()
 
     def block_prompt(self, reason: str) -> Iterator[d.Delta]:
@@ -228,6 +244,18 @@ class _Choice:
         return self._next - 1
 
     # --- parts
+
+    def _see_part(self, part: Dict, ends: bool) -> None:
+        kind = wire.kind_of(part)
+        if kind or as_text(part.get("text")):
+            self._goes_on = not ends
+            self._awaits = kind in _AWAIT_RESULT
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has a reason for its end, and nothing is under way."""
+        is_under_way = self._goes_on or self._awaits or self._call is not None
+        return self.native is not None and not is_under_way
 
     def _on_part(self, part: Dict) -> Iterator[d.Delta]:
         call = part.get("functionCall")
@@ -437,14 +465,7 @@ def _sources(grounding: Dict) -> Iterator[Dict]:
 # --- the decoder
 
 
-def _collected(deltas: Iterable[d.Delta]) -> list[d.Delta]:
-    try:
-        return list(deltas)
-    except RecursionError as error:  # a little less deep than what cannot be read at all
-        raise ProtocolError("a chunk is nested too deeply") from error
-
-
-class GeminiDecoder:
+class GeminiDecoder(KeepsFailure):
     """Decodes one answer; the rules stand at the top of the module.
 
     Attributes:
@@ -471,9 +492,10 @@ class GeminiDecoder:
         """What an event says.
 
         Raises:
-            ProviderError: If it is an error.
+            ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
+        self.raise_kept()
         if self.complete:
             self._skipped += 1
             return ()
@@ -485,7 +507,7 @@ class GeminiDecoder:
         (candidate,) = chunk.candidates
         (part,) = candidate.content.parts
         choice = self._choices.get(candidate.index)
-        block = None if choice is None else choice.block
+        block = None if choice is None or choice.native is not None else choice.block
         if (
             block is None
             or block.thought is not part.thought
@@ -506,7 +528,7 @@ class GeminiDecoder:
         A response may lack a reason for its end, the last chunk of a list may not.
 
         Raises:
-            ProviderError: If there is an error in it.
+            ProviderError: If it is an error.
             ProtocolError: If it is no answer, or ends too early.
         """
         try:
@@ -514,6 +536,8 @@ class GeminiDecoder:
         except (ValueError, RecursionError) as error:
             raise UnexpectedResponse(f"the answer is no JSON: {excerpt(body)}") from error
         said = self._take(chunks, "")
+        if self.failure is not None:
+            return said
         if not any(as_dict(chunk).keys() & _ANSWERS for chunk in chunks):
             raise UnexpectedResponse(f"the answer is no Gemini response: {excerpt(body)}")
         said += self.end()
@@ -523,14 +547,26 @@ class GeminiDecoder:
         self.complete = True
         return said
 
+    @property
+    def may_be_complete(self) -> bool:
+        """Whether each candidate that was seen is over, or the prompt was blocked."""
+        choices = self._choices.values()
+        return self._blocked or (bool(choices) and all(choice.is_over for choice in choices))
+
+    @not_too_deep
     def end(self) -> Sequence[d.Delta]:
-        """What the end of the body says: whether the answer is complete."""
+        """What the end of the body says: whether the answer is complete.
+
+        Raises:
+            ProviderError: If the last event held an error.
+        """
+        self.raise_kept()
         if self.complete:
             return ()
         choices = self._choices.values()
         done = all(choice.native is not None for choice in choices) and bool(choices)
         done = done or self._blocked
-        said = _collected(delta for choice in choices for delta in choice.end(done))
+        said = [delta for choice in choices for delta in choice.end(done)]
         self.complete = done
         return said
 
@@ -546,15 +582,22 @@ class GeminiDecoder:
             raise ProtocolError(f"{name} is no JSON: {excerpt(event.data)}") from error
         return self._take(chunks, event.event)
 
+    @not_too_deep
     def _take(self, chunks: list[Any], name: str) -> list[d.Delta]:
-        return _collected(delta for chunk in chunks for delta in self._say(chunk, name))
+        said: list[d.Delta] = []
+        for chunk in chunks:
+            said += self._say(chunk, name)
+            if self.failure is not None:
+                break
+        return self.said_first(said)
 
     def _say(self, payload: Any, name: str) -> Iterator[d.Delta]:
-        if wire.is_error(payload, name):
-            error = wire.refusal(payload)
-            error.request_id = error.request_id or self._id
-            raise error
         chunk = as_dict(payload)
+        if wire.is_error(payload, name):
+            self.failure = wire.refusal(payload)
+            self.failure.request_id = self.failure.request_id or self._id
+            if not chunk.keys() & _ANSWERS:
+                return
         if not chunk:
             self._skipped += 1
         yield from self._on_facts(chunk)

@@ -209,13 +209,19 @@ def _output_mode(draft: ChatDraft, *, with_tools: bool) -> str | None:
     if draft.config.output_config is None:
         return None
     quirks = draft.quirks
+    no_format = draft.refuses("response_format") or "response_format" in quirks.unsupported
     by_tool = (
         draft.settings.structured_output == "tool"
-        or draft.refuses("response_format")
+        or no_format
         or (with_tools and not quirks.format_with_tools)
     )
     mode = "tool" if by_tool else quirks.structured_output
-    return "json_object" if mode == "tool" and not quirks.tools else mode
+    if mode != "tool" or (quirks.tools and not draft.refuses("tools")):
+        return mode
+    if no_format:
+        declaration = "no 'response_format' in the unsupported parameters of model and server"
+        raise draft.lacks("structured_output", "structured output", declaration)
+    return "json_object"
 
 
 def _output_schema(draft: ChatDraft) -> tuple[Dict, bool]:

@@ -22,6 +22,7 @@ The protocol has no blocks. The rules by which the decoder makes them:
 - The answer is complete when each choice that was seen has a finish reason, and then ``[DONE]``
   or the end of the body comes; a decoder with ``lenient_end`` does not ask for the reason. What
   comes after ``[DONE]`` is skipped.
+- The lines of Ollama's own protocol are read too; there ``done`` is the end.
 - An error in a chunk that says something else too is raised by the next call, so that nothing is
   lost.
 """
@@ -38,6 +39,7 @@ import msgspec
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.errors import excerpt, stream_error
+from dhenara_stream.dialects.failure import KeepsFailure, not_too_deep
 from dhenara_stream.dialects.values import (
     NO_INDEX,
     Dict,
@@ -51,9 +53,13 @@ from dhenara_stream.dialects.values import (
     unreadable,
     unwrapped,
 )
-from dhenara_stream.errors import ProtocolError, ProviderError, UnexpectedResponse
+from dhenara_stream.errors import (
+    ProtocolError,
+    TruncatedStream,
+    UnexpectedResponse,
+)
 
-from . import wire
+from . import ollama, wire
 from .wire import decode_chunk
 
 __all__ = ["OpenAIChatDecoder"]
@@ -139,8 +145,8 @@ def _token_usage(native: Dict) -> d.TokenUsage:
         counts = (as_count(place.get(key)) for place, key in places)
         return next((n for n in counts if n is not None), None)
 
-    prompt = count((native, "prompt_tokens"))
-    completion = count((native, "completion_tokens"))
+    prompt = count((native, "prompt_tokens"), (native, "prompt_eval_count"))
+    completion = count((native, "completion_tokens"), (native, "eval_count"))
     total = count((native, "total_tokens"))
     reasoning = count((of_completion, "reasoning_tokens"), (native, "reasoning_tokens"))
     if prompt is not None and completion is not None:
@@ -337,6 +343,7 @@ class _Choice:
     Attributes:
         index: Its number.
         native: Its finish reason, once there is one.
+        goes_on: Whether more came after its finish reason, which was none then.
         told: Whether a delta has said anything.
         places: The indexes of its blocks of one kind each: ``text``, ``reasoning``, ...
         reasoned: Where plain pieces of reasoning go, once there was one.
@@ -347,6 +354,7 @@ class _Choice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.native = ""
+        self.goes_on = False
         self.told = False
         self.places: dict[str, int] = {}
         self.reasoned: int | None = None
@@ -539,7 +547,7 @@ class _Choice:
 # --- the decoder
 
 
-class OpenAIChatDecoder:
+class OpenAIChatDecoder(KeepsFailure):
     """Decodes one answer; the rules stand at the top of the module.
 
     Args:
@@ -548,13 +556,11 @@ class OpenAIChatDecoder:
 
     Attributes:
         complete: Whether the answer is complete.
-        failure: An error that came with something else: the next call raises it.
         skipped: How many events had no meaning, or came after the end.
     """
 
     def __init__(self, *, lenient_end: bool = False) -> None:
         self.complete = False
-        self.failure: ProviderError | None = None
         self.skipped = 0
         self._lenient_end = lenient_end
         self._done = False
@@ -570,8 +576,7 @@ class OpenAIChatDecoder:
             ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
-        if self.failure is not None:
-            raise self.failure
+        self.raise_kept()
         if self._done:
             return self._skip()
         try:
@@ -582,23 +587,27 @@ class OpenAIChatDecoder:
         return self._decode_any(event) if said is None else said
 
     def decode_document(self, body: bytes) -> Sequence[d.Delta]:
-        """What a whole completion says; it is complete then.
+        """What a whole completion says, or all of Ollama's lines; it is complete then.
 
         Raises:
-            ProviderError: If it is an error.
-            ProtocolError: If it is no completion.
+            ProviderError: If it is an error, or there is one in it.
+            ProtocolError: If it is no completion, or lacks its last line.
         """
         try:
             values = payloads(body)
         except (ValueError, RecursionError) as error:
             raise UnexpectedResponse(f"the answer is no JSON: {excerpt(body)}") from error
-        value = unwrapped(values[0]) if len(values) == 1 else None
-        said = self._take(value, "")
+        is_lines = len(values) > 1 and ollama.is_line(values[0])
+        if not is_lines:
+            values = [unwrapped(values[0]) if len(values) == 1 else None]
+        said = [delta for value in values for delta in self._take(value, "")]
         if self.failure is not None:
-            raise self.failure
+            return self.said_first(said)
         if not self._choices:
             raise UnexpectedResponse(f"the answer is no completion: {excerpt(body)}")
-        return [*said, *self._end(complete=True)]
+        if is_lines and not self._done:
+            raise TruncatedStream("the answer ended without its last line")
+        return said if self._done else [*said, *self._end(complete=True)]
 
     def end(self) -> Sequence[d.Delta]:
         """What the end of the body says: for servers that send no ``[DONE]`` it is the end.
@@ -606,9 +615,14 @@ class OpenAIChatDecoder:
         Raises:
             ProviderError: If the last event held an error.
         """
-        if self.failure is not None:
-            raise self.failure
+        self.raise_kept()
         return () if self._done else self._end(complete=self._is_finished())
+
+    @property
+    def may_be_complete(self) -> bool:
+        """Whether each choice that was seen ended with a reason; some servers omit ``[DONE]``."""
+        choices = self._choices.values()
+        return bool(choices) and all(choice.native and not choice.goes_on for choice in choices)
 
     def _is_finished(self) -> bool:
         choices = self._choices.values()
@@ -632,7 +646,7 @@ class OpenAIChatDecoder:
         given = chunk.choices[0]
         choice = self._choices.get(given.index)
         is_news = (chunk.id and not self._id) or (chunk.model and not self._model)
-        if choice is None or is_news:
+        if choice is None or is_news or choice.native:
             return None
         if given.content_filter_results != choice.filters:
             choice.filters = given.content_filter_results
@@ -663,18 +677,22 @@ class OpenAIChatDecoder:
         for value in _values(event):
             said += self._take(unwrapped(value), event.event)
             if self.failure is not None:
-                if not said:
-                    raise self.failure
-                return said
+                return self.said_first(said)
         if wire.is_last(event.data):
             said += self._end(complete=self._is_finished())
         return said
 
+    @not_too_deep
     def _take(self, payload: Any, name: str) -> list[d.Delta]:
         chunk, error = as_dict(payload), wire.error_in(payload, name)
+        is_last = False
+        if ollama.is_line(chunk):
+            is_last, chunk = chunk["done"], ollama.as_chunk(chunk)
         said = self._say(chunk) if error is None or chunk.get("choices") else []
         if error is not None:
             self.failure = stream_error(error)
+        elif is_last:
+            said += self._end(complete=True)
         return said
 
     def _say(self, chunk: Dict) -> list[d.Delta]:
@@ -697,8 +715,9 @@ class OpenAIChatDecoder:
         facts = {k: v for k, v in chunk.items() if k not in _OF_CHUNK and v and told.get(k) != v}
         if about_groq := _others(groq, "usage", "error"):
             facts["x_groq"] = as_dict(told.get("x_groq")) | about_groq
-        if "created" in told:
-            facts.pop("created", None)
+        for time in ("created", "created_at"):  # each of Ollama's lines has its own
+            if time in told:
+                facts.pop(time, None)
         if not (new_id or new_model or facts):
             return []
         self._id, self._model = self._id or new_id, self._model or new_model
@@ -721,7 +740,10 @@ class OpenAIChatDecoder:
             yield from choice.inform(others)
         if native := given.get("finish_reason"):
             choice.native = str(native)
+            choice.goes_on = False
             yield from choice.finish()
+        elif _news(_others(delta, "role")):
+            choice.goes_on = True
         if error := given.get("error"):
             self.failure = stream_error({"error": error})
 

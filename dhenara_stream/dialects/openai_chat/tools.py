@@ -52,9 +52,8 @@ def declared_tools(draft: ChatDraft) -> list[Dict]:
         *draft.raw_tools(),
     ]
     if tools and not draft.quirks.tools:
-        raise ConfigError(
-            "tools: this API has none; leave them out, or use another model or another API"
-        )
+        declaration = "tools in AIModelAPI.config['quirks'] or by register_service"
+        raise draft.lacks("tools", "tools", declaration)
     names = [name for tool in tools if (name := name_of(tool))]
     check_names(names)
     for name in names:
@@ -251,10 +250,12 @@ def web_search_fields(draft: ChatDraft) -> Dict:
     if len(draft.hosted) > 1:
         raise ConfigError("hosted_tools: the API takes one web search")
     if draft.quirks.web_search == "none" or draft.refuses("web_search_options"):
-        raise ConfigError(
-            f"hosted_tools: {draft.model.model_name} has no web search here; leave it out, use "
-            "another model, or another API that has one (of OpenAI's: config['api'] = 'responses')"
+        declaration = (
+            "web_search in AIModelAPI.config['quirks'] or by register_service, and no "
+            "'web_search_options' in the model's unsupported_parameters. Another API of the same "
+            "provider may have one (OpenAI's: config['api'] = 'responses')"
         )
+        raise draft.lacks("hosted_tools", "web search", declaration)
     tool = draft.hosted[0]
     if draft.quirks.web_search == "domain_filter":
         return _filtered_search(draft, tool)

@@ -284,6 +284,8 @@ def _reasoning(draft: _Draft) -> Dict:
     effort = draft.options.pop("reasoning_effort", None)
     if effort is not None:
         given = {"effort": effort, **given}
+    if given and given.get("effort") != "none":
+        draft.need_reasoning("options['reasoning']")
     if not draft.reasons:
         if given or draft.config.reasoning_effort:
             draft.refused("reasoning")
@@ -314,7 +316,7 @@ def _tools(draft: _Draft) -> tuple[list[Dict], str | None]:
     raw = draft.raw_tools()
     tools: list[Dict] = [
         *(_tool(draft, tool) for tool in draft.config.tools or []),
-        *(found for tool in draft.config.hosted_tools or [] for found in _web_search(draft, tool)),
+        *(_web_search(draft, tool) for tool in draft.config.hosted_tools or []),
         *raw,
     ]
     names = [name for tool in tools if (name := as_text(tool.get("name")))]
@@ -347,11 +349,11 @@ def _of_object(schema: Dict) -> Dict:
     return with_items({"type": "object", "properties": {}, **schema})
 
 
-def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> list[Dict]:
+def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> Dict:
     kind = draft.quirks.web_search
     if kind is None:
-        draft.note("hosted_tools: web_search", "left out, the API has none")
-        return []
+        declaration = "Quirks(web_search=...) of the place, by register_provider"
+        raise draft.lacks("hosted_tools", "web search", declaration)
     block: Dict = {"type": kind}
     if tool.search_context_size is not None:
         block["search_context_size"] = tool.search_context_size
@@ -369,13 +371,13 @@ def _web_search(draft: _Draft, tool: WebSearchHostedTool) -> list[Dict]:
     for name in unknown:
         if getattr(tool, name) is not None:
             draft.note(f"hosted_tools: {name}", "left out, this web search has no such option")
-    return [block]
+    return block
 
 
 def _max_tool_calls(draft: _Draft, tools: list[Dict]) -> int | None:
     """The limit of the one hosted tool; the API has one for all of them together."""
     limit = next((t.max_uses for t in draft.config.hosted_tools or [] if t.max_uses), None)
-    if limit is None or draft.quirks.web_search is None:
+    if limit is None:
         return None
     hosted = [tool for tool in tools if tool.get("type") not in ("function", "custom")]
     if len(hosted) == 1:
@@ -426,7 +428,8 @@ def _given_choice(given: Any) -> str | Dict:
 
 def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
     output = draft.config.output_config
-    if output is None or draft.settings.structured_output == "native":
+    no_format = draft.refuses("text", "format") or "text" in draft.quirks.unsupported
+    if output is None or (draft.settings.structured_output == "native" and not no_format):
         return None
     schema, strict = _output_schema(draft, output.output_schema)
     return {

@@ -15,6 +15,8 @@ The rules of the decoder; those of each item stand in ``items``:
   there, the last form of what is encrypted. An empty output changes nothing. What comes after it
   is skipped.
 - ``response.failed``, ``error`` and a response that was cancelled are errors of the provider's.
+  One that comes with output, or in an event that says something else too, is raised by the next
+  call, so that nothing is lost.
 - An event that is no JSON is an error, unless it is one that never holds content.
 """
 
@@ -28,6 +30,7 @@ from typing import Any
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.errors import excerpt, stream_error
+from dhenara_stream.dialects.failure import KeepsFailure, not_too_deep
 from dhenara_stream.dialects.values import (
     NO_INDEX,
     Dict,
@@ -132,13 +135,15 @@ def _is_search(item: Item) -> bool:
 # --- the decoder
 
 
-class OpenAIResponsesDecoder:
+class OpenAIResponsesDecoder(KeepsFailure):
     """Decodes one answer; the rules stand at the top of the module.
 
     Attributes:
         complete: Whether the event that ends an answer has come.
         skipped: How many events had no meaning, or came after the end.
     """
+
+    may_be_complete = False  # before its terminal event no answer is
 
     def __init__(self) -> None:
         self.complete = False
@@ -156,9 +161,10 @@ class OpenAIResponsesDecoder:
         """What an event says.
 
         Raises:
-            ProviderError: If it is an error.
+            ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
+        self.raise_kept()
         if self.complete:
             return self._skip()
         try:
@@ -182,7 +188,7 @@ class OpenAIResponsesDecoder:
                 return ()
             text.pieces.append(piece)
             return (text.make(text.index, piece),)
-        return self._say(happened)
+        return self.said_first(self._say(happened))
 
     def decode_document(self, body: bytes) -> Sequence[d.Delta]:
         """What a whole response says; it is complete then.
@@ -199,15 +205,21 @@ class OpenAIResponsesDecoder:
         response = as_dict(value)
         status = response.get("status")
         if status != "failed" and wire.is_error(value, ""):
-            raise stream_error(value)
+            self.failure = stream_error(value)
+            return self.said_first(self._tell_rest(response))
         if status in ("queued", "in_progress"):
             raise UnexpectedResponse(f"the response has not ended, it is {status}")
         if status != "failed" and not isinstance(response.get("output"), list):
             raise UnexpectedResponse(f"the answer is no response: {excerpt(body)}")
-        return self._end(response, as_text(status))
+        return self.said_first(self._end(response, as_text(status)))
 
     def end(self) -> Sequence[d.Delta]:
-        """Nothing: without the event that ends it, the answer is truncated."""
+        """Nothing: without the event that ends it, the answer is truncated.
+
+        Raises:
+            ProviderError: If the last event held an error.
+        """
+        self.raise_kept()
         return ()
 
     def _decode_slowly(self, event: ServerSentEvent) -> Sequence[d.Delta]:
@@ -223,16 +235,24 @@ class OpenAIResponsesDecoder:
         said: Said = []
         for value in values:
             said += self._take(unwrapped(value), event.event)
-        return said
+            if self.failure is not None:
+                break
+        return self.said_first(said)
 
     def _take(self, payload: Any, name: str) -> Sequence[d.Delta]:
         if self.complete:
             return self._skip()
         if wire.is_error(payload, name):
-            raise stream_error(payload)
+            self.failure = stream_error(payload)
+            # Its own type: the event line may name what the error came in place of.
+            beside = wire.lenient(as_dict(payload), "")
+            if isinstance(beside, wire.Ended):
+                return self._tell_rest(beside.response)
+            return () if beside is None else self._say(beside)
         happened = wire.lenient(as_dict(payload), name)
         return self._skip() if happened is None else self._say(happened)
 
+    @not_too_deep
     def _say(self, happened: wire.WireEvent) -> Sequence[d.Delta]:
         self._target = None
         match happened:
@@ -293,18 +313,12 @@ class OpenAIResponsesDecoder:
         status = as_text(event.response.get("status"))
         return self._end(event.response, status if status in _ENDS else event.status)
 
+    @not_too_deep
     def _end(self, response: Dict, status: str) -> Sequence[d.Delta]:
-        if status == "failed":
-            raise stream_error(
-                {"error": response.get("error") or {"message": "the response failed"}}
-            )
-        if status == "cancelled":
-            raise ProviderError(
-                "the provider says that the answer was cancelled",
-                code="cancelled",
-                retryable=False,
-            )
         self._see_tools(response)
+        self.failure = _failure(response, status)
+        if self.failure is not None:
+            return self._tell_rest(response)
         said = self._tell_info(response)
         said += self._tell_output(as_list(response.get("output")), cut=status == "incomplete")
         said += self._tell_usage(response)
@@ -312,6 +326,12 @@ class OpenAIResponsesDecoder:
         details = others(response, response.keys() - _ENDING)
         finish = d.Finish(self._reason(response, status), status or None, metadata=details or None)
         return [*said, finish]
+
+    def _tell_rest(self, response: Dict) -> Said:
+        """What an answer that failed says that has not been told."""
+        output = as_list(response.get("output"))
+        said = self._tell_output(output, cut=True) if output else []
+        return [*said, *self._tell_usage(response)]
 
     def _reason(self, response: Dict, status: str) -> str:
         if status == "incomplete":
@@ -511,6 +531,16 @@ class OpenAIResponsesDecoder:
         if not event.item_id and event.output_index == NO_INDEX and event.what != item.kind:
             return self._skip()
         return item.happen(event.what, event.word, event.fields) or [d.Ping()]
+
+
+def _failure(response: Dict, status: str) -> ProviderError | None:
+    """The error that a response of this status stands for."""
+    if status == "failed":
+        return stream_error({"error": response.get("error") or {"message": "the response failed"}})
+    if status == "cancelled":
+        message = "the provider says that the answer was cancelled"
+        return ProviderError(message, code="cancelled", retryable=False)
+    return None
 
 
 def _kind(content: Dict) -> str:

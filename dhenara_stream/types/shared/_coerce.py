@@ -108,7 +108,7 @@ def _struct(value: Any, cls: Any, path: str) -> Any:
 def _leaf(value: Any, hint: Any, path: str) -> Any:
     try:
         return msgspec.convert(value, hint)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         allowed = _allowed(hint)
         choices = f"; allowed: {', '.join(map(repr, allowed))}" if allowed else ""
         text = str(error)

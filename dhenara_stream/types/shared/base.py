@@ -6,7 +6,7 @@ import difflib
 import enum
 import functools
 from collections.abc import Callable, Collection, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from dhenara_stream.errors import ConfigError
 
 from ._coerce import coerce, is_mapping, is_sequence
+from .copies import deep_copied
 from .secret import MASK, Secret
 
 __all__ = ["BaseEnum", "BaseModel", "InputModel"]
@@ -100,6 +101,13 @@ class BaseModel(msgspec.Struct, kw_only=True):
         copied = deepcopy(self) if deep else self
         return msgspec.structs.replace(copied, **(update or {}))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # What it holds may be nested too deeply for copy.deepcopy.
+        twin = memo[id(self)] = copy(self)
+        for name in self.__struct_fields__:
+            msgspec.structs.force_setattr(twin, name, deep_copied(getattr(self, name), memo))
+        return twin
+
     @classmethod
     def model_validate(cls, obj: Any) -> Self:
         """An instance of this class from a dict (or an instance, returned as it is).
@@ -117,7 +125,7 @@ class BaseModel(msgspec.Struct, kw_only=True):
     def _from_mapping(cls, obj: Mapping[str, Any]) -> Self:
         try:
             return msgspec.convert(obj, cls)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, RecursionError) as error:
             raise ConfigError(f"{cls.__name__}: {error}") from None
 
     @classmethod
@@ -160,7 +168,7 @@ def _dump(value: Any, exclude_none: bool, as_json: bool) -> Any:
     if hasattr(value, "model_dump") and not isinstance(value, type):  # pydantic's too
         return value.model_dump(mode="json" if as_json else "python", exclude_none=exclude_none)
     if isinstance(value, Secret):
-        return MASK
+        return str(value) or MASK
     if is_mapping(value):
         return {k: _dump(v, exclude_none, as_json) for k, v in value.items()}
     if is_sequence(value):

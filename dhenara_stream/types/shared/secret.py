@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ._coerce import is_mapping, is_sequence
 
-__all__ = ["MASK", "Secret", "check_secret", "longer_secrets", "redacted"]
+__all__ = [
+    "MASK",
+    "Secret",
+    "SecretURL",
+    "check_secret",
+    "longer_secrets",
+    "redacted",
+    "without_userinfo",
+]
 
 MASK = "***"
+
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 class Secret(str):
@@ -44,13 +55,29 @@ class Secret(str):
         return hash(self._plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Secret, (MASK,)
+        return type(self), (str.__str__(self),)
 
     def __copy__(self) -> Secret:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
         return self
+
+
+class SecretURL(Secret):
+    """An address with a user's name or password in it, which are masked; the rest shows."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> SecretURL:  # noqa: D102  (as __init__)
+        url = str.__new__(cls, without_userinfo(value))
+        url._plain = value.reveal() if isinstance(value, Secret) else value
+        return url
+
+
+def without_userinfo(text: str) -> str:
+    """A text with the user's name and password masked in every address in it."""
+    return _USERINFO.sub(f"{MASK}@", text)
 
 
 def check_secret(value: str) -> str | None:

@@ -6,13 +6,20 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.shared._coerce import is_mapping, is_sequence
 from dhenara_stream.types.shared.base import InputModel
-from dhenara_stream.types.shared.secret import MASK, Secret, check_secret
+from dhenara_stream.types.shared.secret import (
+    MASK,
+    Secret,
+    SecretURL,
+    check_secret,
+    without_userinfo,
+)
 
 from ._enums import AIModelAPIProviderEnum
 
@@ -124,10 +131,14 @@ class AIModelAPI(InputModel, kw_only=True):
 
     def _check_config(self) -> None:
         base_url = self.config.get("base_url")
-        if base_url is not None and not (isinstance(base_url, str) and _URL.fullmatch(base_url)):
+        if base_url is not None and not _is_url(base_url):
             raise ConfigError(
-                "AIModelAPI.config['base_url']: expected a URL like https://host/path"
+                "AIModelAPI.config['base_url']: expected a URL like https://host/path; in a user's "
+                "name and password in it, all but letters, digits, - . _ and ~ as %XX"
             )
+        for name, value in self.config.items():
+            if isinstance(value, str) and without_userinfo(value) != value:
+                self.config[name] = SecretURL(value)
         headers = self.config.get("headers")
         if headers is None:
             return
@@ -176,7 +187,10 @@ def _checked_key(api: AIModelAPI) -> Secret:
 
 
 def _sealed(credentials: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _seal(str(name), value) for name, value in credentials.items()}
+    try:
+        return {name: _seal(str(name), value) for name, value in credentials.items()}
+    except RecursionError:
+        raise ConfigError("AIModelAPI.credentials: a value holds itself") from None
 
 
 def _seal(name: str, value: Any) -> Any:
@@ -195,6 +209,16 @@ def _seal(name: str, value: Any) -> Any:
     except (ValueError, msgspec.MsgspecError, RecursionError):
         raise ConfigError(f"AIModelAPI.credentials[{name!r}]: not a JSON object") from None
     return _sealed(parsed)
+
+
+def _is_url(value: Any) -> bool:
+    if not isinstance(value, str) or not _URL.fullmatch(value):
+        return False
+    try:
+        _ = urlsplit(value).port  # part of a password where a "/" in it is not %2F
+    except ValueError:
+        return False
+    return True
 
 
 def _header_problem(name: Any, value: Any) -> str | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.shared.base import InputModel
+from dhenara_stream.types.shared.copies import deep_copied
 
 __all__ = ["StructuredOutputConfig"]
 
@@ -23,7 +24,8 @@ class StructuredOutputConfig(InputModel, kw_only=True):
     """The schema an answer must fit, and the class it stands for.
 
     Attributes:
-        output_schema: A JSON schema of an object. It is copied, and never changed.
+        output_schema: A JSON schema of an object. It is copied, and never changed. Without a
+            class, answers are validated with it where the extra ``schema`` is installed.
         model_class_reference: A msgspec Struct, dataclass, TypedDict or pydantic model; the
             answer is validated with it.
         allow_post_process_on_error: Whether a JSON object may be taken out of other text.
@@ -34,7 +36,7 @@ class StructuredOutputConfig(InputModel, kw_only=True):
     allow_post_process_on_error: bool = False
 
     def check(self) -> None:
-        msgspec.structs.force_setattr(self, "output_schema", deepcopy(self.output_schema))
+        msgspec.structs.force_setattr(self, "output_schema", deep_copied(self.output_schema))
 
     @classmethod
     def from_model(cls, model: type) -> StructuredOutputConfig:
@@ -47,7 +49,7 @@ class StructuredOutputConfig(InputModel, kw_only=True):
 
     def get_schema(self) -> dict[str, Any]:
         """A copy of the schema."""
-        return deepcopy(self.output_schema)
+        return deep_copied(self.output_schema)
 
     def get_model_class(self) -> type | None:
         """The class, where one was given."""
@@ -56,11 +58,14 @@ class StructuredOutputConfig(InputModel, kw_only=True):
     def instance(self, data: dict[str, Any]) -> Any:
         """``data`` as an instance of the class; ``data`` itself without one.
 
+        Without a class it is held against the schema where the extra ``schema`` is installed.
+
         Raises:
             ValueError: If it does not fit.
         """
         model: Any = self.model_class_reference
         if model is None:
+            _hold_against(self.output_schema, data)
             return data
         if _is_pydantic(model):
             return model.model_validate(data)
@@ -99,6 +104,19 @@ class StructuredOutputConfig(InputModel, kw_only=True):
         return data, None  # pyright: ignore[reportUnknownVariableType]
 
 
+def _hold_against(schema: dict[str, Any], data: dict[str, Any]) -> None:
+    try:
+        validators: Any = importlib.import_module("jsonschema.validators")
+        registry: Any = importlib.import_module("referencing").Registry()
+    except ImportError:
+        return
+    # With a registry of its own, nothing that a schema refers to is fetched.
+    validator = validators.validator_for(schema)(schema, registry=registry)
+    error = importlib.import_module("jsonschema.exceptions").best_match(validator.iter_errors(data))
+    if error is not None:
+        raise ValueError(f"{error.json_path}: {error.message}")
+
+
 def _is_pydantic(model: Any) -> bool:
     return hasattr(model, "model_json_schema") and not issubclass(model, msgspec.Struct)
 
@@ -112,7 +130,7 @@ def _schema_of(model: Any) -> dict[str, Any]:
     others = {key: value for key, value in definitions.items() if key != name}
     # A class that refers to itself keeps its own definition beside the root.
     if f"'{_REF}{name}'" in str(definitions):
-        others[name] = deepcopy(root)
+        others[name] = deep_copied(root)
     return root | ({"$defs": others} if others else {})
 
 

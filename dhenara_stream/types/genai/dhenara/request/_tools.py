@@ -6,13 +6,13 @@ import inspect
 import re
 import types
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.shared.base import InputModel
+from dhenara_stream.types.shared.copies import deep_copied
 
 from ._prompt import CacheControl
 from ._structured_output import StructuredOutputConfig, why
@@ -49,7 +49,7 @@ class FunctionParameter(InputModel, kw_only=True):
     def to_schema(self) -> Dict:
         """The parameter as JSON schema, enum values kept."""
         if self.json_schema is not None:
-            return deepcopy(self.json_schema)
+            return deep_copied(self.json_schema)
         known: Dict = {
             "type": self.type,
             "format": self.format,
@@ -80,7 +80,7 @@ class FunctionParameters(InputModel, kw_only=True):
     def to_schema(self) -> Dict:
         """The parameters as the JSON schema of an object."""
         if self.json_schema is not None:
-            return deepcopy(self.json_schema)
+            return deep_copied(self.json_schema)
         named = self.required or []
         required = [n for n, p in self.properties.items() if p.required or n in named]
         properties = {name: p.to_schema() for name, p in self.properties.items()}

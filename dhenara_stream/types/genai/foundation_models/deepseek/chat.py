@@ -71,6 +71,8 @@ DeepseekR1 = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=128_000,
         max_output_tokens=8_000,
+        supports_reasoning=True,
+        reasoning_control="none",  # it always does
         unsupported_parameters=("logprobs", "top_logprobs"),
         structured_output="tool",
     ),

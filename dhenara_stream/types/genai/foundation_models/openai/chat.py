@@ -414,6 +414,8 @@ O1 = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=200_000,
         max_output_tokens=100_000,
+        supports_reasoning=True,
+        reasoning_control="none",  # it always does
         unsupported_parameters=(*_SAMPLING, *_PENALTIES),
     ),
     cost_data=ChatModelCostData(
@@ -431,6 +433,8 @@ O1Mini = FoundationModel(
     settings=ChatModelSettings(
         max_context_window_tokens=128_000,
         max_output_tokens=65_536,
+        supports_reasoning=True,
+        reasoning_control="none",  # it always does
         unsupported_parameters=(*_SAMPLING, *_PENALTIES),
     ),
     metadata={"display_order": 20},

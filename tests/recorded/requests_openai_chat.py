@@ -5,13 +5,16 @@ one form, so that order, defaults and spellings that mean the same do not count.
 """
 
 import base64
-import json
 from typing import Any
 
 import msgspec
 from corpus import Recording
+from sdk_types import accepted_by_openai_chat
 
+from dhenara_stream.dialects.base import WireRequest
+from dhenara_stream.dialects.openai_chat import OpenAIChatDialect, Quirks
 from dhenara_stream.types.genai.ai_model import (
+    AIModelAPIProviderEnum,
     AIModelProviderEnum,
     ChatModelSettings,
     FoundationModel,
@@ -37,22 +40,33 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.file import GenericFile, StoredFile
 
-Dict = dict[str, Any]
+from .requests import Dict, InexpressibleError, Requests, built
+
 LIMITS = ("max_tokens", "max_completion_tokens")
 CHOICES = {"auto": "zero_or_more", "required": "one_or_more", "any": "one_or_more", "none": None}
 
 
-class InexpressibleError(Exception):
-    """A body asks for what no call can."""
+def say(recording: Recording, asked: Dict) -> WireRequest:
+    """The request that says what was recorded."""
+    styles: Dict = {"thinking": "thinking", "reasoning": "object"}
+    quirks = Quirks(
+        more_sampling=True,
+        cache_marks=True,
+        pdfs="document_url" if recording.meta["server"] == "mistral" else "file_url",
+        seed_field="random_seed" if "random_seed" in asked else "seed",
+        reasoning=next((style for name, style in styles.items() if name in asked), "effort"),
+        none_effort=False,
+        reasoning_replay="always",
+        reasoning_field="reasoning_details" if has_details(asked) else "received",
+    )
+    config, system, messages = express(asked)
+    dialect, place = OpenAIChatDialect(quirks), AIModelAPIProviderEnum.OPENAI_COMPATIBLE
+    return built(dialect, place, named(asked), config, messages, system)
 
 
-def request_of(recording: Recording) -> Dict | None:
-    """The body that was answered, where it was recorded."""
-    try:
-        request: Dict = json.loads(recording._read("request.json"))
-    except KeyError:
-        return None
-    return request
+def has_details(asked: Dict) -> bool:
+    """Whether reasoning goes back in the form that OpenRouter has for it."""
+    return any("reasoning_details" in message for message in asked.get("messages", ()))
 
 
 def named(sent: Dict) -> FoundationModel:
@@ -72,7 +86,11 @@ def express(sent: Dict) -> tuple[AIModelCallConfig, list[SystemInstruction], lis
     """
     given = dict(sent)
     if "messages" not in given:
-        raise InexpressibleError("no messages at all")
+        raise InexpressibleError("no messages at all", "a call has something to answer")
+    if not 0 <= given.get("temperature", 1) <= 2:
+        raise InexpressibleError(
+            "a temperature of 100", "the API refuses it, and so does the config"
+        )
     messages = given.pop("messages")
     fields: Dict = {"streaming": given.pop("stream", False)}
     given.pop("stream_options", None)
@@ -92,7 +110,7 @@ def express(sent: Dict) -> tuple[AIModelCallConfig, list[SystemInstruction], lis
     config = AIModelCallConfig(**fields, options=given)
     system = [message for message in messages if message["role"] in ("system", "developer")]
     if system != messages[: len(system)]:
-        raise InexpressibleError("instructions amid the conversation")
+        raise InexpressibleError("instructions within the conversation", "instructions come first")
     texts = [
         SystemInstruction(text=_text(message["content"]), cache_control=_mark(message))
         for message in system
@@ -137,9 +155,13 @@ def _mark(message: Dict) -> Any:
 def _message(message: Dict, sent: Dict) -> Any:
     extra = message.keys() & {"name", "annotations"}
     if any(message[name] for name in extra):
-        raise InexpressibleError(f"{sorted(extra)} of a message")
+        raise InexpressibleError(
+            f"the {' and '.join(sorted(extra))} of a message", "no other dialect has any"
+        )
     if message["role"] == "tool":
-        return ToolCallResult(call_id=message.get("tool_call_id"), output=message["content"])
+        if "tool_call_id" not in message:
+            raise InexpressibleError("a result that names no call", "results belong to calls")
+        return ToolCallResult(call_id=message["tool_call_id"], output=message["content"])
     if message["role"] == "assistant":
         return _answer(message, sent)
     content = message["content"]
@@ -156,7 +178,10 @@ def _file(part: Dict) -> StoredFile:
         return StoredFile.from_url(part["file"]["file_data"], part["file"]["filename"])
     if part["type"] == "document_url":
         return StoredFile.from_url(part["document_url"], part["document_name"])
-    raise InexpressibleError(f"a part of type {part['type']}")
+    assert part["type"] == "input_audio"
+    raise InexpressibleError(
+        "a sound whose bytes are not in the recording", "there is nothing to send"
+    )
 
 
 def _answer(message: Dict, sent: Dict) -> ChatResponse:
@@ -289,3 +314,11 @@ def _merged(messages: list[Dict]) -> list[Dict]:
         others = [part for part in message["content"] if not isinstance(part, str)]
         message["content"] = [" ".join(" ".join(texts).split()), *sorted(others)]
     return merged
+
+
+def is_openais(recording: Recording) -> bool:
+    """Whether the request went to OpenAI itself; others have fields of their own."""
+    return recording.meta["server"] in ("api.openai.com", "openai")
+
+
+REQUESTS = Requests("openai-chat", say, plain, accepted_by_openai_chat, is_openais)
