@@ -96,8 +96,7 @@ PROTOCOLS = {
 }
 
 WORDS = ("One", " two", " three", " four")
-CALL = ('{"city":"Lis', 'bon, Portuga', 'l, at the Ta', 'gus"}')
-MIB = 2**20
+CALL = ('{"city":"Lis', "bon, Portuga", "l, at the Ta", 'gus"}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,239 +148,138 @@ class Row:
         return Answer(ToolCall("weather", text) if self.pieces is CALL else Text(text))
 
 
-def _always(fault: Faults) -> Callable[[Protocol], Faults]:
+def _fixed(fault: Faults) -> Callable[[Protocol], Faults]:
     return lambda _protocol: fault
 
 
-def _inserted(raw: bytes) -> Callable[[Protocol], Faults]:
-    return _always(Malformed(raw=raw, deltas=2))
+def _cut(name: str, fault: Faults, **more: Any) -> Row:
+    """A fault after two pieces, which no other request may hide."""
+    return Row(name=name, fault=_fixed(fault), **{"right": CUT, "kept": 2, "requests": 1, **more})
+
+
+def _whole(name: str, fault: Faults = None, **more: Any) -> Row:
+    """A fault that the whole answer gets over."""
+    return Row(name=name, fault=_fixed(fault), **{"right": ALL, "ends": COMPLETE, **more})
+
+
+def _once(name: str, fault: Fault, **more: Any) -> Row:
+    """A fault of the first request that may be reported, or gone with the next."""
+    return Row(name=name, fault=_fixed([fault, None]), right=ONCE, ends=EITHER, **more)
+
+
+def _instead(name: str, fault: Callable[[Protocol], Faults], **more: Any) -> Row:
+    """Something else instead of an answer."""
+    return Row(name=name, fault=fault, **{"right": "an error", **more})
 
 
 def _half_event(body: bytes) -> bytes:
     """The body up to the middle of the event with the third piece."""
-    return body[: body.index(b" three") + 3]
+    before, word, _after = body.partition(b" three")
+    return before + word[:3]
 
 
-def _line_ends(body: bytes) -> bytes:
+def _cr_only(body: bytes) -> bytes:
     return body.replace(b"\r\n", b"\n").replace(b"\n", b"\r")
 
 
-def _large(mib: int) -> tuple[str, ...]:
-    """The same words with so many MiB of spaces before the second, which is one piece."""
-    return "One", " " * (mib * MIB) + "two", " three", " four"
+def _no_space(body: bytes) -> bytes:
+    return body.replace(b"data: ", b"data:")
 
 
-_CUT = "an error, 2 of 4 kept"
-_ALL = "4 of 4"
-_ONCE = "an error, or 4 of 4 after another request"
+def _large(mib: int, within: float) -> Row:
+    """The same words with so many MiB of spaces before the second; they are one piece with it."""
+    return _whole(
+        f"an event of {mib} MiB (read timeout 20 s)",
+        right=f"{ALL}, within {within:.0f} s",
+        pieces=("One", " " * (mib * 2**20) + "two", " three", " four"),
+        wire=1460,
+        timeout=20.0,
+        limit=20.0,
+        within=within,
+    )
+
+
+CUT = "an error, 2 of 4 kept"
+ALL = "4 of 4"
+ONCE = "an error, or 4 of 4 after another request"
+NOVELTY = b'event: novelty\ndata: {"type": "novelty"}\n\n'
+BUSY = Respond(429, retry_after=1.0)
 
 ROWS = (
-    Row(name="nothing", right=_ALL, kept=4, ends=COMPLETE),
-    Row(
-        name="body ends cleanly in the middle",
-        right=_CUT,
-        fault=_always(CleanCut(deltas=2)),
-        kept=2,
-        requests=1,
+    _whole("nothing"),
+    _cut("body ends cleanly in the middle", CleanCut(deltas=2)),
+    _cut("cut inside an HTTP chunk", TornChunk(deltas=2)),
+    _cut("body without a length, cut inside an event", None, rewrite=_half_event),
+    _cut("connection reset", Reset(deltas=2)),
+    _cut("error event in the middle", ErrorEvent(deltas=2)),
+    _once("error event first, once", ErrorEvent()),
+    _instead("200 with an error in JSON", lambda protocol: Respond(200, body=protocol.failure)),
+    _instead("200 with an HTML page", _fixed(Respond(200, body="<html>Sign in</html>"))),
+    _instead(
+        "200 with an empty body", _fixed(Respond(200, content_type="text/event-stream", body=b""))
     ),
-    Row(
-        name="cut inside an HTTP chunk",
-        right=_CUT,
-        fault=_always(TornChunk(deltas=2)),
-        kept=2,
-        requests=1,
-    ),
-    Row(
-        name="body without a length, cut inside an event",
-        right=_CUT,
-        rewrite=_half_event,
-        kept=2,
-        requests=1,
-    ),
-    Row(
-        name="connection reset",
-        right=_CUT,
-        fault=_always(Reset(deltas=2)),
-        kept=2,
-        requests=1,
-    ),
-    Row(
-        name="error event in the middle",
-        right=_CUT,
-        fault=_always(ErrorEvent(deltas=2)),
-        kept=2,
-        requests=1,
-    ),
-    Row(
-        name="error event first, once",
-        right=_ONCE,
-        fault=_always([ErrorEvent(), None]),
-        ends=EITHER,
-    ),
-    Row(
-        name="200 with an error in JSON",
-        right="an error",
-        fault=lambda protocol: Respond(200, body=protocol.failure),
-    ),
-    Row(
-        name="200 with an HTML page",
-        right="an error",
-        fault=_always(Respond(200, body="<html><title>Sign in</title></html>")),
-    ),
-    Row(
-        name="200 with an empty body",
-        right="an error",
-        fault=_always(Respond(200, content_type="text/event-stream", body=b"")),
-    ),
-    Row(
-        name="silence in the middle (read timeout 1 s)",
-        right=f"{_CUT}, within 2 s",
-        fault=_always(Silence(deltas=2)),
-        kept=2,
-        requests=1,
+    _cut(
+        "silence in the middle (read timeout 1 s)",
+        Silence(deltas=2),
+        right=f"{CUT}, within 2 s",
         timeout=1.0,
         limit=5.0,
         within=2.0,
     ),
-    Row(
-        name="silence before the head, once (read timeout 1 s)",
-        right=_ONCE,
-        fault=_always([Silence(), None]),
-        ends=EITHER,
-        timeout=1.0,
-    ),
-    Row(
-        name="only pings from the middle on",
-        right=f"{_CUT}, within 3 s",
-        fault=_always(OnlyPings(deltas=2, interval=0.25)),
-        kept=2,
-        requests=1,
+    _once("silence before the head, once (read timeout 1 s)", Silence(), timeout=1.0, limit=8.0),
+    _cut(
+        "only pings from the middle on (read timeout 1 s)",
+        OnlyPings(deltas=2, interval=0.25),
+        right=f"{CUT}, within 3 s",
         timeout=1.0,
         limit=3.0,
     ),
-    Row(
-        name="an event with broken JSON",
-        right=_CUT,
-        fault=_always(Malformed(deltas=2)),
-        kept=2,
-        requests=1,
-    ),
-    Row(
-        name="an event of an unknown type",
-        right=_ALL,
-        fault=_inserted(b'event: novelty\ndata: {"type": "novelty"}\n\n'),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="a comment between events",
-        right=_ALL,
-        fault=_inserted(b": keep-alive\n\n"),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="complete, but the body stays open (read timeout 1 s)",
-        right=f"{_ALL}, within 2 s",
-        fault=_always(OpenEnd()),
-        ends=COMPLETE,
+    _cut("an event with broken JSON", Malformed(deltas=2)),
+    _whole("an event of an unknown type", Malformed(raw=NOVELTY, deltas=2)),
+    _whole("a comment between events", Malformed(raw=b": keep-alive\n\n", deltas=2)),
+    _whole(
+        "complete, but the body stays open (read timeout 1 s)",
+        OpenEnd(),
+        right=f"{ALL}, within 2 s",
         timeout=1.0,
         limit=5.0,
         within=2.0,
     ),
-    Row(
-        name="a byte order mark first",
-        right=_ALL,
-        fault=_always(Malformed(raw=b"\xef\xbb\xbf")),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="lines that end with CR",
-        right=_ALL,
-        rewrite=_line_ends,
-        ends=COMPLETE,
-    ),
-    Row(
-        name="no space after `data:`",
-        right=_ALL,
-        rewrite=lambda body: body.replace(b"data: ", b"data:"),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="one byte a chunk",
-        right=_ALL,
-        wire="byte",
-        ends=COMPLETE,
-    ),
-    Row(
-        name="U+2028 and U+0085 in the text",
-        right=_ALL,
-        pieces=("One\u2028", " two\u0085", " three", " four"),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="429 with `retry-after: 1`, twice",
-        right=f"{_ALL}, 2 s later",
-        fault=_always([Respond(429, retry_after=1.0), Respond(429, retry_after=1.0), None]),
-        ends=COMPLETE,
+    _whole("a byte order mark first", Malformed(raw=b"\xef\xbb\xbf")),
+    _whole("lines that end with CR", rewrite=_cr_only),
+    _whole("no space after `data:`", rewrite=_no_space),
+    _whole("one byte a chunk", wire="byte"),
+    _whole("U+2028 and U+0085 in the text", pieces=("One", "\u2028 two", "\u0085 three", " four")),
+    _whole(
+        "429 with `retry-after: 1`, twice",
+        [BUSY, BUSY, None],
+        right=f"{ALL}, 2 s later",
         at_least=1.9,
     ),
-    Row(
-        name="500, once",
-        right=_ALL,
-        fault=_always([Respond(500), None]),
-        ends=COMPLETE,
-    ),
-    Row(
-        name="401",
-        right="an error, one request",
-        fault=_always(Respond(401)),
-        requests=1,
-    ),
-    Row(
-        name="connection dropped before the head, once",
-        right=_ALL,
-        fault=_always([Drop(), None]),
-        ends=COMPLETE,
-    ),
+    _whole("500, once", [Respond(500), None]),
+    _instead("401", _fixed(Respond(401)), right="an error, one request", requests=1),
+    _whole("connection dropped before the head, once", [Drop(), None]),
     Row(
         name="redirect to another origin",
         right="the key does not go there",
-        redirect=True,
         ends=EITHER,
+        redirect=True,
     ),
     Row(
         name="a key that ends with CR",
         right="an error without the key, or 4 of 4",
-        key=f"{KEY}\r",
         ends=EITHER,
+        key=f"{KEY}\r",
     ),
-    Row(
-        name="a tool call cut in its arguments",
+    _cut(
+        "a tool call cut in its arguments",
+        CleanCut(deltas=1),
         right="an error, 1 piece kept",
-        fault=_always(CleanCut(deltas=1)),
         pieces=CALL,
         kept=1,
-        requests=1,
     ),
-    Row(
-        name="an event of 1 MiB (read timeout 20 s)",
-        right=f"{_ALL}, within 2 s",
-        pieces=_large(1),
-        wire=1460,
-        ends=COMPLETE,
-        limit=20.0,
-        within=2.0,
-        timeout=20.0,
-    ),
-    Row(
-        name="an event of 8 MiB (read timeout 20 s)",
-        right=f"{_ALL}, within 5 s",
-        pieces=_large(8),
-        wire=1460,
-        ends=COMPLETE,
-        limit=20.0,
-        within=5.0,
-        timeout=20.0,
-    ),
+    _large(1, within=5.0),
+    _large(8, within=20.0),
 )
 
 
@@ -474,6 +372,7 @@ class Worker:
         self.client = client
         self.versions: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
 
     def ask(self, row: Row, url: str) -> dict[str, Any]:
@@ -506,13 +405,13 @@ class Worker:
             pieces.append(line["piece"])
 
     def _start(self) -> None:
-        python = ROOT / self.client.place / "bin" / "python"
+        place = self.client.place
+        python = Path(sys.executable) if place is None else ROOT / place / "bin" / "python"
         if not python.exists():
-            raise Missing(f"no {self.client.place}")
+            raise Missing(f"no {place}")
         environment = {
             name: value for name, value in os.environ.items() if "proxy" not in name.lower()
         }
-        lines: queue.Queue[str | None] = queue.Queue()
         self._process = subprocess.Popen(
             [str(python), str(ROOT / "benchmarks" / "peers.py"), self.client.id],
             stdin=subprocess.PIPE,
@@ -521,10 +420,12 @@ class Worker:
             text=True,
             env=environment,
         )
-        self._lines = lines
-        threading.Thread(target=_read, args=(self._process, lines), daemon=True).start()
-        deadline = time.monotonic() + START
-        said = self._line(deadline)
+        self._lines = queue.Queue()
+        self._reader = threading.Thread(
+            target=_read, args=(self._process, self._lines), daemon=True
+        )
+        self._reader.start()
+        said = self._line(time.monotonic() + START)
         if said is None or "missing" in said:
             self.close()
             raise Missing(f"no {said['missing']}" if said else "does not start")
@@ -544,9 +445,10 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
-        if process is not None:
+        if process is not None and self._reader is not None:
             process.kill()
             process.wait()
+            self._reader.join()
             for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
@@ -554,11 +456,8 @@ class Worker:
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
     assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            lines.put(line)
-    except ValueError:  # closed by the other thread
-        pass
+    for line in process.stdout:
+        lines.put(line)
     lines.put(None)
 
 
@@ -595,8 +494,8 @@ def kept_of(expected: Sequence[str], pieces: Iterable[str]) -> int | None:
 
     Spaces do not count: clients that parse arguments write them anew.
     """
-    got = "".join("".join(pieces).split())
-    sent = ["".join(brief(piece).split()) for piece in expected]
+    got = "".join(pieces).replace(" ", "")
+    sent = [brief(piece).replace(" ", "") for piece in expected]
     if not "".join(sent).startswith(got):
         return None
     return max(count for count in range(len(sent) + 1) if got.startswith("".join(sent[:count])))
@@ -611,6 +510,11 @@ def right(row: Row, outcome: Outcome) -> bool:
     return outcome.kept >= wanted and in_time and outcome.requests <= row.requests
 
 
+def silent(row: Row, outcome: Outcome) -> bool:
+    """Whether the loop ended as if all was well, and it was not."""
+    return outcome.end == "complete" and (row.ends == ERROR or outcome.kept != outcome.of)
+
+
 def cell(row: Row, outcome: Outcome) -> str:
     """An outcome in a few words."""
     good = right(row, outcome)
@@ -621,9 +525,9 @@ def cell(row: Row, outcome: Outcome) -> str:
         case "error":
             end = outcome.error or "error"
         case _:
-            end = "no error" if good or "error" not in row.ends else "**no error**"
-            invented = outcome.finish if not good and outcome.kept != outcome.of else None
-            end += f', finish "{invented}"' if invented else ""
+            end = "**no error**" if silent(row, outcome) else "no error"
+            if silent(row, outcome) and outcome.finish:
+                end += f', finish "{outcome.finish}"'
     parts = [text, end, f"{outcome.seconds:.1f} s"]
     parts += [f"{outcome.requests} requests"] * (outcome.requests > 1)
     parts += ["**key leaked**"] * outcome.leaked
@@ -669,9 +573,10 @@ class Column:
         version = self.versions.get(self.client.packages[0])
         return f"{self.client.name} {version}" if version else self.client.name
 
-    def score(self, rows: Sequence[Row]) -> int:
-        """How many rows are right."""
-        return sum(right(row, outcome) for row, outcome in zip(rows, self.outcomes, strict=True))
+    def score(self, rows: Sequence[Row]) -> tuple[int, int]:
+        """How many rows are right, and how many ended as if they were."""
+        pairs = list(zip(rows, self.outcomes, strict=True))
+        return sum(right(*pair) for pair in pairs), sum(silent(*pair) for pair in pairs)
 
 
 def play(client: Client, rows: Sequence[Row]) -> Column:
@@ -707,7 +612,10 @@ def table(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 
 def _score(column: Column, rows: Sequence[Row]) -> str:
-    return "not installed" if column.missing else f"**{column.score(rows)}**"
+    if column.missing:
+        return "not installed"
+    good, quiet = column.score(rows)
+    return f"**{good}**" + f", {quiet} silent" * (quiet > 0)
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -727,34 +635,28 @@ def summary(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 def page(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """The whole page."""
-    versions = sorted(
-        {
-            f"{name} {number} ({column.client.name})"
-            for column in columns
-            for name, number in column.versions.items()
-            if name != column.client.packages[0]
-        }
-        | {
-            f"{column.client.packages[0]} {column.versions[column.client.packages[0]]}"
-            for column in columns
-            if column.versions
-        }
-    )
-    lines = [
-        "# The same faults, for us and for the peers",
-        "",
+    origin = (
         f"`make faults`, {datetime.now(UTC):%Y-%m-%d}; Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores, loopback; {', '.join(versions)}.",
-        "",
-        *INTRODUCTION,
-        "",
-        *summary(columns, rows),
-    ]
+        f"{os.cpu_count()} cores, loopback; {', '.join(versions(columns))}."
+    )
+    lines = ["# The same faults, for us and for the peers", "", origin, "", INTRODUCTION, ""]
+    lines += summary(columns, rows)
     for name, protocol in PROTOCOLS.items():
         mine = [column for column in columns if column.client.protocol == name]
         if mine:
             lines += ["", f"## {protocol.title}", "", *table(mine, rows)]
     return "\n".join([*lines, ""])
+
+
+def versions(columns: Iterable[Column]) -> list[str]:
+    """What was run: each package with its version, and whose it is where there are two."""
+    found = set[str]()
+    for column in columns:
+        owner = column.client.packages[0]
+        for name, number in column.versions.items():
+            inside = "" if column.client.place is None or name == owner else f" (in {owner})"
+            found.add(f"{name} {number}{inside}")
+    return sorted(found)
 
 
 INTRODUCTION = """\
@@ -763,12 +665,14 @@ A cell says how many of them the caller got, how the loop ended, and when. ✓ i
 says; one function decides it for all clients: what came before a fault is kept, the text is the
 one that was sent, a fault ends in an error of whatever type, what can be completed is, in time,
 and no error and no other host has the key. A client that does not end is killed at the limit of
-the row ("still waiting").
+the row ("still waiting"). Silent, in the sums, is an answer that was not whole, or a fault, and a
+loop that ended as if all was well.
 
-Each client is the loop of its documentation, with three requests in all (google-genai makes one
-unless told otherwise) and the same read timeout, 5 s where the row names no other. Ours has that
-timeout for the gap between pieces of content, too; the peers have no such setting. dhenara-ai has
-one timeout, and it is that one. By hand means: the status is checked, and nothing else is.""".splitlines()
+Each client is the loop of its documentation, made anew each time, with three requests in all
+(google-genai makes one unless told otherwise) and the same read timeout, 5 s where the row names
+no other. Ours has that timeout for the gap between pieces of content, too; the peers have no such
+setting. dhenara-ai has one timeout, and it is that one. By hand means: the status is checked, and
+nothing else is."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -76,14 +76,14 @@ class Client:
         protocol: What it speaks.
         packages: The distributions that it is, for their versions.
         ask: See the module.
-        place: The environment it is installed in.
+        place: The environment it is installed in, where it is not the project's own.
     """
 
     name: str
     protocol: str
     packages: tuple[str, ...]
     ask: Callable[[Ask], Pieces]
-    place: str = ".venv"
+    place: str | None = None
 
     @property
     def id(self) -> str:
@@ -108,11 +108,16 @@ def _dhenara_piece(content: Any, provider: str) -> str:
 
 def _ours(ask: Ask, provider: str, model: Any, **account: Any) -> Pieces:
     from dhenara_stream import AIModelClient
-    from dhenara_stream.types import AIModelAPI, AIModelCallConfig, AIModelEndpoint, ToolDefinition
-
-    api = AIModelAPI(
-        provider=provider, api_key=ask.key, config={"base_url": ask.url, **account}
+    from dhenara_stream.types import (
+        AIModelAPI,
+        AIModelAPIProviderEnum,
+        AIModelCallConfig,
+        AIModelEndpoint,
+        ToolDefinition,
     )
+
+    place = AIModelAPIProviderEnum(provider)
+    api = AIModelAPI(provider=place, api_key=ask.key, config={"base_url": ask.url, **account})
     config = AIModelCallConfig(
         streaming=True,
         raise_errors=True,
@@ -382,6 +387,7 @@ def _litellm(ask: Ask, model: str, address: str) -> Pieces:
         api_base=address,
         api_key=ask.key,
         timeout=ask.timeout,
+        stream_timeout=ask.timeout,
         num_retries=REQUESTS - 1,
         stream=True,
         max_tokens=64,
@@ -406,7 +412,7 @@ def litellm_chat(ask: Ask) -> Pieces:
 
 def litellm_gemini(ask: Ask) -> Pieces:
     """litellm, ``gemini/``."""
-    return (yield from _litellm(ask, f"gemini/{GEMINI}", f"{ask.url}/v1beta/models/{GEMINI}"))
+    return (yield from _litellm(ask, f"gemini/{GEMINI}", f"{ask.url}/v1beta"))
 
 
 # --- by hand

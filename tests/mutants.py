@@ -8,7 +8,7 @@ own tests alone, on a copy of the tree in a temporary folder. The recorded strea
 copy, so a kill is one by a test that is in the repository.
 
 A survivor is a missing test, or equivalent: no caller could tell. Those are listed, with the
-reason, in ``equivalent_mutants.toml``. The result is ``benchmarks/MUTANTS.md``; a run on some files
+reason, in ``equivalent_mutants.toml``, but for what is so wherever it stands. The result is ``benchmarks/MUTANTS.md``; a run on some files
 renews these and leaves the others.
 """
 
@@ -36,6 +36,8 @@ ROOMS = ("core", "dialects")
 
 _DETECTED = ("killed", "timeout", "segfault")
 _NAME = re.compile(r"\.x(?:_|ǁ(?P<owner>\w+?)ǁ)(?P<name>\w+?)__mutmut_\d+$")
+# The type in a cast, and the case of a codec's name, change nothing.
+_NO_MATTER = re.compile(r'(?<=\bcast\()[^,]+|"utf-8"', re.IGNORECASE)
 _HEAD = """\
 # Mutants
 
@@ -55,6 +57,10 @@ class Mutant:
     function: str
     old: str
     new: str
+
+    def is_same(self) -> bool:
+        """Whether it is equivalent at sight."""
+        return _NO_MATTER.sub("", self.old) == _NO_MATTER.sub("", self.new)
 
 
 @dataclass
@@ -147,9 +153,10 @@ def _test(name: str, known: dict[Mutant, str], jobs: int) -> Score:
         for mutant, status in became.items():
             if status not in _DETECTED:
                 change = _change(mutant, _mutmut(copy, "show", mutant).stdout)
-                (score.equivalent if change in known else score.survivors).append(change)
+                same = change in known or change.is_same()
+                (score.equivalent if same else score.survivors).append(change)
     for gone in known.keys() - set(score.equivalent):
-        print(f"{name}: not equivalent, or not there: {gone}", file=sys.stderr)
+        print(f"{name}: no equivalent mutant: {gone}", file=sys.stderr)
     return score
 
 
@@ -208,9 +215,10 @@ def _write(name: str, score: Score) -> None:
     """Put the result of one file in its place on the page."""
     head, *sections = (PAGE.read_text() if PAGE.exists() else _HEAD).split("\n## ")
     rows = {line.split("`")[1]: line for line in head.splitlines() if line.startswith("| `")}
+    rows = {each: row for each, row in rows.items() if (ROOT / PACKAGE / each).is_file()}
     rows[name] = _row(name, score)
     text = {section.split("`")[1]: section.rstrip() for section in sections}
-    text.pop(name, None)
+    text = {each: section for each, section in text.items() if each in rows and each != name}
     if score.survivors:
         text[name] = f"`{name}`\n\n{_survivors(score).rstrip()}"
     parts = [_HEAD + "".join(f"{rows[each]}\n" for each in sorted(rows))]

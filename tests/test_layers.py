@@ -36,7 +36,11 @@ PURE = {"errors", "types", "core", "dialects", "providers"}
 NETWORKED = {"engine", "simulator", "client", "cli"}
 WITH_THREADS = {"engine/sync.py", "simulator/sync.py"}
 DEPENDENCIES = {"anyio", "httpx", "httpx_sse", "msgspec"}
-EXTRAS = {"cli": {"rich"}, "types": {"yaml"}, "providers": {"botocore", "google"}}
+EXTRAS = {
+    "cli": {"rich"},
+    "types": {"jsonschema", "referencing", "yaml"},
+    "providers": {"botocore", "google"},
+}
 
 THREADS = {"_thread", "concurrent", "multiprocessing", "threading"}
 NETWORK = {"anyio", "httpcore", "httpx", "httpx_sse"}

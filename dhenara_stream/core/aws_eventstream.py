@@ -49,6 +49,8 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+# What decoding a payload raises: on other JSON or none, on what is not UTF-8, on deep nesting.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
@@ -153,7 +155,7 @@ def _events(frame: memoryview) -> Iterator[ServerSentEvent]:
 def _event(kind: str, payload: bytes) -> ServerSentEvent:
     try:
         return ServerSentEvent(_decode_chunk(payload).data)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         # Not the envelope of a model's event: an event of Bedrock's own.
         return ServerSentEvent(payload, kind)
 
@@ -162,8 +164,8 @@ def _error(name: str, message: str | None, payload: bytes) -> bytes:
     kind, status = _ERRORS.get(name, (name or "api_error", 500))
     told: dict[str, Any] = {}
     try:
-        told = msgspec.json.decode(payload, type=dict[str, Any]) if payload else {}
-    except msgspec.MsgspecError:
+        told = msgspec.json.decode(payload, type=dict[str, Any])
+    except _UNREADABLE:
         message = message or payload.decode("utf-8", "replace")
     words = message or told.get("message") or told.get("Message") or name
     error: dict[str, Any] = {"type": kind, "message": words, "status": status, "aws": told}

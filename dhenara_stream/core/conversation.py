@@ -191,6 +191,8 @@ def _prompt_parts(path: str, prompt: Prompt) -> list[Part]:
         text = prompt.get_formatted_text()
     if text.strip():
         parts.append(TextPart(text, prompt.cache_control))
+    elif parts:  # the mark is at the prompt's end, whatever that is
+        parts[-1] = msgspec.structs.replace(parts[-1], cache_control=prompt.cache_control)
     return parts
 
 

@@ -168,9 +168,17 @@ class ChatStream:
             self._reading = False
             if self._left is not None:
                 self._left.set()
+        return self._take()
+
+    def _take(self) -> list[StreamItem]:
         batch = list(self._ready)
         self._ready.clear()
         return batch
+
+    def last_batch(self) -> list[StreamItem]:
+        """What there is still to hand out, where nobody will read on."""
+        self._interrupt()
+        return self._take()
 
     async def collect(self) -> AIModelCallResponse:
         """Read to the end: the answer, or how the call failed.
@@ -250,20 +258,27 @@ class ChatStream:
             cancelled = False
         finally:
             if cancelled:  # the connection cannot be used again; what came is kept
-                if not self.ended:
-                    message = "the call was cancelled while it was read"
-                    self._end_with(StreamInterrupted(message, retryable=False))
+                self._interrupt()
                 await self._close_body(reuse=False)
+
+    def _interrupt(self) -> None:
+        """End the stream, if it has not ended, because its reading did."""
+        if not self.ended:
+            message = "the call was cancelled while it was read"
+            error = StreamInterrupted(message, retryable=False)
+            self._end_with(_client_closed() if self._is_client_closed else error)
+
+    @property
+    def _is_client_closed(self) -> bool:
+        return self._transport.closings != self._closings
 
     async def _failed(self, error: DhenaraStreamError) -> None:
         await self._close_body(reuse=False)
         if self._closing:
             return
-        closed = self._transport.closings != self._closings
+        closed = self._is_client_closed
         if closed and isinstance(error, StreamInterrupted):
-            error = StreamInterrupted(
-                "the client was closed while the answer was read", retryable=False
-            )
+            error = _client_closed()
         last = self._delivered or closed
         if not last and self._is_dead_connection(error):
             self._revived = True
@@ -614,6 +629,11 @@ def _without_frames(error: DhenaraStreamError) -> DhenaraStreamError:
     # They hold the stream, which will hold the error; and they would show what came.
     without_frames(error)
     return error
+
+
+def _client_closed() -> DhenaraStreamError:
+    message = "the client was closed while the answer was read"
+    return StreamInterrupted(message, retryable=False)
 
 
 def _internal(error: Exception) -> DhenaraStreamError:

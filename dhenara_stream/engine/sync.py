@@ -253,6 +253,8 @@ class _Link:
                 if len(self.items) >= HIGH_WATER:
                     await self._wait_for_room()
         finally:
+            # Of a pump that was cancelled: that the stream ended so, is for the caller to see.
+            self.items.extend(core.last_batch())
             with anyio.CancelScope(shield=True):
                 await core.release()
 

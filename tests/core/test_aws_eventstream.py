@@ -69,8 +69,10 @@ def decode(data: bytes, *cuts: int) -> list[ServerSentEvent]:
 def error_of(data: bytes) -> dict[str, object]:
     (event,) = decode(data)
     assert event.event == "error"
-    told: dict[str, object] = json.loads(event.data)["error"]
-    return told
+    told: dict[str, Any] = json.loads(event.data)
+    assert told["type"] == "error"
+    error: dict[str, object] = told["error"]
+    return error
 
 
 # --- what comes out
@@ -115,7 +117,14 @@ def test_headers_of_all_types_are_passed_over() -> None:
     assert decode(frame(b"".join(others) + told, payload)) == [ServerSentEvent(HI)]
 
 
-@pytest.mark.parametrize("payload", [b'{"metrics":{}}', b"no json", b'{"bytes":"?"}'])
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"metrics":{}}', b"no json", b'{"bytes":"?"}', b'{"bytes":"\xff"}', b'{"a":%s}' % DEEP],
+    ids=["other", "no JSON", "no base64", "no UTF-8", "deep"],
+)
 def test_an_event_of_bedrocks_own_comes_as_it_is(payload: bytes) -> None:
     told = text_header(":message-type", "event") + text_header(":event-type", "metadata")
     assert decode(frame(told, payload)) == [ServerSentEvent(payload, "metadata")]
@@ -138,11 +147,12 @@ def test_an_event_of_bedrocks_own_comes_as_it_is(payload: bytes) -> None:
 )
 def test_an_exception_is_an_error(name: str, kind: str, status: int) -> None:
     payload = b'{"message":"Too many tokens","originalStatusCode":500}'
-    error = error_of(exception(name, payload))
-    assert error["type"] == kind
-    assert error["status"] == status
-    assert error["message"] == "Too many tokens"
-    assert error["aws"] == json.loads(payload)
+    assert error_of(exception(name, payload)) == {
+        "type": kind,
+        "status": status,
+        "message": "Too many tokens",
+        "aws": json.loads(payload),
+    }
 
 
 def test_an_event_that_is_an_exception_by_its_type() -> None:
@@ -157,15 +167,18 @@ def test_an_event_that_is_an_exception_by_its_type() -> None:
     [
         ({":error-code": "Oops", ":error-message": "It broke"}, b"", "Oops", "It broke"),
         ({":error-code": "Oops"}, b"plain words", "Oops", "plain words"),
+        ({":error-code": "Oops"}, b"\xff", "Oops", "\N{REPLACEMENT CHARACTER}"),
+        ({":error-code": "Oops"}, b'{"a":"\xff"}', "Oops", '{"a":"\N{REPLACEMENT CHARACTER}"}'),
         ({":error-code": "Oops"}, b"", "Oops", "Oops"),
         ({}, b"[]", "api_error", "[]"),
         ({}, b"", "api_error", ""),
+        pytest.param({}, DEEP, "api_error", DEEP.decode(), id="deep"),
     ],
 )
 def test_an_error_message(headers: dict[str, str], payload: bytes, kind: str, message: str) -> None:
     told = b"".join(text_header(*item) for item in {":message-type": "error", **headers}.items())
     error = error_of(frame(told, payload))
-    assert (error["type"], error["status"], error["message"]) == (kind, 500, message)
+    assert error == {"type": kind, "status": 500, "message": message, "aws": {}}
 
 
 # --- what is no event stream
@@ -186,7 +199,9 @@ def broken(data: bytes) -> ProtocolError:
 def test_a_bit_that_flipped_is_noticed(at: int) -> None:
     data = bytearray(TRANSCRIPT)
     data[at] ^= 1
-    assert "checksum" in str(broken(bytes(data)))
+    where = " in its prelude" if at < 12 else ""
+    message = f"an AWS event-stream frame has a wrong checksum{where}"
+    assert broken(bytes(data)).message == message
 
 
 def prelude(total: int, headers: int) -> bytes:
@@ -200,30 +215,48 @@ def prelude(total: int, headers: int) -> bytes:
     ids=["empty", "less than a frame", "more headers than frame", "too many headers"],
 )
 def test_lengths_that_cannot_be(total: int, headers: int) -> None:
-    assert "cannot be" in str(broken(prelude(total, headers)))
+    message = "an AWS event-stream frame has lengths that cannot be"
+    assert broken(prelude(total, headers)).message == message
 
 
 def test_a_frame_that_is_too_large_is_refused_before_it_is_there() -> None:
     error = broken(prelude(LIMIT + 1, 0))
     assert isinstance(error, EventTooLarge)
-    assert "max_event_bytes" in str(error)
+    assert error.message == (
+        "an event of 1048577 bytes exceeds max_event_bytes (1048576); raise that limit if events "
+        "of this size are meant"
+    )
+
+
+def test_frames_and_headers_as_large_as_their_limits_pass() -> None:
+    told = text_header(":message-type", "event") + text_header(":event-type", "x")
+    payload = b"x" * (LIMIT - 16 - len(told))
+    assert decode(frame(told, payload)) == [ServerSentEvent(payload, "x")]
+    told += header("y", 9, b"x" * 16) * ((128 * 1024 - len(told)) // 19)
+    told += header("y" * (128 * 1024 - len(told) - 2), 0, b"")
+    assert len(told) == 128 * 1024
+    assert decode(frame(told)) == [ServerSentEvent(b"", "x")]
+
+
+UNREADABLE = "an AWS event-stream frame has headers that cannot be read"
+HEADER_CUT = "an AWS event-stream frame has a header that is cut"
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "message"),
     [
-        b"\x05abc",
-        b"\x01",
-        header("a", 10, b""),
-        header("a", 7, b"\0\x05abc"),
-        header("a", 7, b"\0\1\xff"),
-        b"\x01\xff\x00",
-        header("a", 5, b"1234"),
+        (b"\x05abc", UNREADABLE),
+        (b"\x01", UNREADABLE),
+        (header("a", 10, b""), UNREADABLE),
+        (header("a", 7, b"\0\x05abc"), HEADER_CUT),
+        (header("a", 7, b"\0\1\xff"), UNREADABLE),
+        (b"\x01\xff\x00", UNREADABLE),
+        (header("a", 5, b"1234"), HEADER_CUT),
     ],
     ids=["name cut", "no type", "a new type", "text cut", "no UTF-8", "name no UTF-8", "cut"],
 )
-def test_headers_that_cannot_be_read(headers: bytes) -> None:
-    assert "header" in str(broken(frame(headers)))
+def test_headers_that_cannot_be_read(headers: bytes, message: str) -> None:
+    assert broken(frame(headers)).message == message
 
 
 def test_events_before_an_error_are_not_lost_and_nothing_comes_after() -> None:
@@ -242,9 +275,23 @@ def test_a_frame_that_is_cut_is_no_event() -> None:
     assert decoder.flush() == []
 
 
+class CountingDecoder(AWSEventStreamDecoder):
+    """Counts how often the pieces are joined and looked at."""
+
+    looks = 0
+
+    def _frame(self, buffer: bytes, at: int) -> memoryview | None:
+        self.looks += 1
+        return super()._frame(buffer, at)
+
+
 def test_a_long_frame_in_small_pieces_is_joined_once() -> None:
-    data = event(b"x" * 200_000)
-    assert decode(data, *range(16, len(data), 16)) == [ServerSentEvent(b"x" * 200_000)]
+    decoder = CountingDecoder(max_event_bytes=LIMIT)
+    long = event(b"x" * 200_000)
+    data = long + TRANSCRIPT + long
+    events = [e for i in range(0, len(data), 16) for e in decoder.feed(data[i : i + 16])]
+    assert [len(e.data) for e in events] == [200_000, len(HI), 200_000]
+    assert decoder.looks < 10
 
 
 def test_the_limits_are_those_of_the_reference_client() -> None:

@@ -342,6 +342,8 @@ def test_the_last_event_id_counts_from_the_blank_line_on() -> None:
         (b"0", 0),
         (b"03000", 3000),
         (b"99999999999999999999", 99999999999999999999),
+        (b"9" * 32, 10**32 - 1),
+        (b"9" * 33, 7),
         *((value, 7) for value in (b"", b"+5", b"-5", b" 5", b"5 ", b"1_0", b"5x", b"1.5")),
         *((value.encode(), 7) for value in ("\N{SUPERSCRIPT TWO}", "\u0663", "9" * 5000)),
     ],
@@ -484,8 +486,10 @@ def test_the_error_names_the_limit_and_what_to_do() -> None:
     decoder = SSEDecoder(max_event_bytes=LIMIT)
     decoder.feed(b"x" * 9999)
     assert decoder.error is not None
-    assert "max_event_bytes=2000" in decoder.error.message
-    assert "raise max_event_bytes" in decoder.error.message
+    assert decoder.error.message == (
+        "one server-sent event exceeds max_event_bytes=2000; "
+        "raise max_event_bytes if this server may send events that large"
+    )
     assert decoder.error.details == {"max_event_bytes": LIMIT}
     assert not decoder.error.retryable
 
@@ -588,26 +592,65 @@ def test_the_memory_for_an_event_in_tiny_pieces_is_about_twice_its_size() -> Non
 
 
 class CountingDecoder(SSEDecoder):
-    """Counts what does not take the fast path."""
+    """Counts the bytes that do not take the fast path."""
 
     slow = 0
 
     def _feed_lines(self, data: bytes, events: list[ServerSentEvent]) -> None:
-        self.slow += 1
+        self.slow += len(data)
         super()._feed_lines(data, events)
 
 
-@pytest.mark.parametrize("event", [b"data: {}\n\n", b"data:{}\n\n", b"event: e\ndata: {}\n\n"])
+@pytest.mark.parametrize(
+    "event",
+    [b"data: {}\n\n", b"data:{}\n\n", b"data: 0\n\n", b"event: e\ndata: {}\n\n"],
+)
 def test_only_the_first_of_many_like_events_is_read_line_by_line(event: bytes) -> None:
     decoder = CountingDecoder()
-    decoder.feed(b"data:no space\n\n")
+    other = b"data:no space\n\n"
+    decoder.feed(other)
     assert len(decoder.feed(event * 1000)) == 1000
     for _ in range(1000):
         assert len(decoder.feed(event)) == 1
-    assert decoder.slow <= 2
-    assert len(decoder.feed(event[:3])) == 0
-    assert len(decoder.feed(event[3:] + event * 1000)) == 1001
-    assert decoder.slow <= 4
+    assert decoder.slow <= len(other + event)
+
+
+def test_the_first_data_line_with_a_space_is_not_read_line_by_line() -> None:
+    decoder = CountingDecoder()
+    assert decoder.feed(b"data: {}\n\n") == [ServerSentEvent(b"{}")]
+    assert decoder.slow == 0
+
+
+@pytest.mark.parametrize("cut", [3, -2, -1])
+def test_after_an_event_in_two_pieces_the_next_are_not_read_line_by_line(cut: int) -> None:
+    event = b"data: {}\n\n"
+    decoder = CountingDecoder()
+    assert decoder.feed(event[:cut]) == []
+    assert len(decoder.feed(event[cut:] + event * 1000)) == 1001
+    assert decoder.slow <= len(event) * 2
+
+
+def test_31_names_in_short_lines_are_known_and_others_read_line_by_line() -> None:
+    events = [b"event: %d\ndata: {}\n\n" % i for i in range(40)]
+    decoder = CountingDecoder()
+    assert len(decoder.feed(b"".join(events))) == 40
+    before = decoder.slow
+    assert len(decoder.feed(b"".join(events))) == 40
+    assert decoder.slow - before == len(b"".join(events[31:]))
+
+
+@pytest.mark.parametrize(("length", "known"), [(64, True), (65, False)])
+def test_the_longest_line_of_a_known_name(length: int, known: bool) -> None:
+    event = b"event: ".ljust(length, b"x") + b"\ndata: {}\n\n"
+    decoder = CountingDecoder()
+    decoder.feed(event)
+    decoder.feed(event)
+    assert decoder.slow == len(event) * (1 if known else 2)
+
+
+def test_the_name_of_many_events_is_one_string_in_memory() -> None:
+    first, second = SSEDecoder().feed(b"event: a name\r\ndata: x\r\n\r\n" * 2)
+    assert first.event is second.event
 
 
 # --- cuts -------------------------------------------------------------------------------------
@@ -698,7 +741,9 @@ HELLO = ServerSentEvent(b"{}")
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-@pytest.mark.parametrize("text", [ERROR, b"[" + ERROR + b"]", b'{"error":"x"}', b"[\n]"])
+@pytest.mark.parametrize(
+    "text", [ERROR, b"[" + ERROR + b"]", b'{"error":"x"}', b"[\n]", b"[1e999]"]
+)
 def test_json_after_an_event_is_an_event(text: bytes, end: bytes) -> None:
     assert read(b"data: {}\n\n" + text + end) == [HELLO, ServerSentEvent(text)]
 
@@ -707,6 +752,16 @@ def test_json_is_read_alike_whatever_ends_its_lines() -> None:
     for ending in (b"\r", b"\r\n"):
         stream = (b"data: {}\n\n" + ERROR).replace(b"\n", ending)
         assert read(stream) == [HELLO, ServerSentEvent(ERROR)]
+
+
+def test_each_block_may_hold_json() -> None:
+    events = [HELLO, HELLO, ServerSentEvent(b"[]"), HELLO]
+    assert read(b"{}\n\ndata: {}\n\n[]\n\n{}") == events
+
+
+@pytest.mark.parametrize("line", [b"Xyz", b"x", b"0"])
+def test_another_line_before_json_is_no_part_of_it(line: bytes) -> None:
+    assert read(line + b"\n{}\n\n") == [HELLO]
 
 
 def test_json_comes_after_the_other_events_of_its_block() -> None:

@@ -1059,6 +1059,25 @@ def test_cache_marks(
     assert len(wire.adjustments) == notes
 
 
+def test_results_and_files_have_marks_too() -> None:
+    image = StoredFile.from_bytes(b"i", "i.png", "image/png")
+    notes = StoredFile.from_bytes(b"n", "n.txt")
+    sent = body(
+        tools=[tool("look")],
+        messages=[
+            Prompt(text="", files=[notes, image], cache_control="1h"),
+            response(call()),
+            result(cache_control="5m"),
+        ],
+    )
+    assert [
+        (block["type"], block["cache_control"].get("ttl"))
+        for message in sent["messages"]
+        for block in message["content"]
+        if "cache_control" in block
+    ] == [("image", "1h"), ("tool_result", None)]
+
+
 def test_the_mark_on_the_whole_request_counts_too() -> None:
     options = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
     prompts = [Prompt(text="a", cache_control="5m") for _ in range(4)]

@@ -1490,6 +1490,12 @@ def test_marks_of_what_to_cache() -> None:
     plain = build(**fields)
     assert "cache_control" not in str(accepted(plain))
     assert noted(plain) == ["cache_control"]
+    image = StoredFile.from_bytes(b"i", "i.png", "image/png")
+    shown = Prompt(text="", files=[image], cache_control="1h")
+    [message] = body(quirks=OPENROUTER, messages=[shown])["messages"]
+    assert message["content"][0]["cache_control"] == long
+    result_marked = ["hi", response(call()), result(cache_control="5m")]
+    assert noted(build(quirks=OPENROUTER, messages=result_marked)) == ["cache_control"]
     told = body(quirks=msgspec.structs.replace(OLD, cache_marks=True), structured_output=OUTPUT,
                 instructions=fields["instructions"])["messages"][0]["content"]  # fmt: skip
     assert told[2]["text"].startswith("Answer with a JSON object")

@@ -133,11 +133,14 @@ async def test_a_clock_that_is_shorter_makes_no_error_of_it(
     assert is_complete(await ask("gemini", ANSWERS["gemini"], silence, **{clock: 0.2}))
 
 
-async def test_what_comes_within_the_grace_is_of_the_answer() -> None:
+async def test_what_comes_within_the_grace_is_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clocks, "GRACE", 60.0)
+
     async def more(stream: anyio.abc.SocketStream) -> None:
-        await anyio.sleep(GRACE / 2)
+        await anyio.wait_all_tasks_blocked()
         await stream.send(events(gemini("c"), gemini("d", "MAX_TOKENS")))
-        await anyio.sleep_forever()
 
     items = await ask("gemini", ANSWERS["gemini"], more)
     assert text_of(items) == "abcd"
@@ -161,7 +164,12 @@ async def test_an_answer_under_way_gets_no_grace(body: bytes) -> None:
     assert error_type(items) == "IdleTimeout"
 
 
-async def test_the_grace_does_not_run_while_the_reader_is_away() -> None:
+async def test_the_grace_does_not_run_while_the_reader_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grace = 0.4
+    monkeypatch.setattr(clocks, "GRACE", grace)
+
     async def more(stream: anyio.abc.SocketStream) -> None:
         away.set()
         await back.wait()
@@ -181,7 +189,7 @@ async def test_the_grace_does_not_run_while_the_reader_is_away() -> None:
             items.append(item)
             if len(items) == 2:
                 await away.wait()
-                await anyio.sleep(GRACE * 2)
+                await anyio.sleep(grace * 1.25)
                 back.set()
     assert text_of(items) == "abc"
     assert is_complete(items)

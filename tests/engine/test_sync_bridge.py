@@ -26,6 +26,7 @@ from engine.support import (
     WORDS,
     Firehose,
     client_of,
+    error_of,
     error_type,
     is_complete,
     open_files,
@@ -314,6 +315,20 @@ def test_closing_the_client_ends_its_streams_and_the_next_call_works() -> None:
         assert_kept(response, "word0")
         with client:
             assert ask(client) == WORDS
+
+
+def test_closing_the_client_while_items_wait_to_be_read_is_the_error_after_them() -> None:
+    with Firehose() as hose:
+        client = sync_client(hose.url, timeout=None)
+        stream = client.generate(prompt="Hi").stream_generator
+        next(stream)
+        assert hose.blocked.wait(5)
+        client.close()
+        items = list(stream)
+        assert len(items) > 1
+        assert error_type(items) == "StreamInterrupted"
+        assert "client was closed" in error_of(items)["message"]
+        assert hose.closed.wait(5)
 
 
 # --- leaving without closing

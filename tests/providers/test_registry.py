@@ -386,6 +386,19 @@ def test_no_depth_of_a_schema_ends_in_a_recursion_error(
         asked_for(name, levels(depth), strict=True)
 
 
+def test_what_a_dialect_cannot_follow_to_its_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_deep(*_: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(
+        "dhenara_stream.dialects.anthropic.AnthropicDialect.build_request", too_deep
+    )
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        call()
+
+
 @pytest.mark.parametrize(
     "messages",
     [

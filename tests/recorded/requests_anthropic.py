@@ -32,7 +32,7 @@ from dhenara_stream.types.shared.file import StoredFile
 
 from .requests import Dict, InexpressibleError, Requests, built
 
-MARKED = "only instructions, prompts, tools and the whole call have marks"
+MARKED = "all but answers have marks: what a model said goes back as it was"
 MAKER = AIModelProviderEnum.ANTHROPIC
 CONTROLS = {"enabled": "token_budget", "adaptive": "effort"}
 CHOICES = {"auto": "zero_or_more", "any": "one_or_more", "tool": "specific", "none": None}
@@ -183,8 +183,6 @@ def text(block: Dict) -> Prompt:
 
 
 def file(block: Dict) -> Prompt:
-    if "cache_control" in block:
-        raise InexpressibleError("a mark for the cache at a file", MARKED)
     source = block["source"]
     if source["type"] == "file":
         raise InexpressibleError(
@@ -192,22 +190,24 @@ def file(block: Dict) -> Prompt:
         )
     if source["type"] == "url":
         kind = "image/png" if block["type"] == "image" else "application/pdf"
-        return Prompt(text="", files=[StoredFile.from_url(source["url"], mime_type=kind)])
+        found = StoredFile.from_url(source["url"], block.get("title", ""), kind)
+        return Prompt(text="", files=[found], cache_control=mark(block))
     if source["data"].startswith("<elided"):
         raise InexpressibleError(
             "a file whose bytes are not in the recording", "there is nothing to send"
         )
-    data = base64.b64decode(source["data"])
-    return Prompt(text="", files=[StoredFile.from_bytes(data, "", source["media_type"])])
+    as_text = source["type"] == "text"
+    data = source["data"].encode() if as_text else base64.b64decode(source["data"])
+    found = StoredFile.from_bytes(data, block.get("title", ""), source["media_type"])
+    return Prompt(text="", files=[found], cache_control=mark(block))
 
 
 def result(block: Dict) -> ToolCallResult:
-    if "cache_control" in block:
-        raise InexpressibleError("a mark for the cache at a tool's result", MARKED)
     return ToolCallResult(
         call_id=block["tool_use_id"],
         output=block["content"],
         is_error=block.get("is_error", False),
+        cache_control=mark(block),
     )
 
 

@@ -138,7 +138,8 @@ def _tool_result(result: ToolCallResult, ids: CallIds) -> Blocks:
         content = NO_MESSAGE
     if content:
         block["content"] = content
-    return [block | ({"is_error": True} if result.is_error else {})]
+    failed = {"is_error": True} if result.is_error else {}
+    return [block | failed | cache_mark(result.cache_control)]
 
 
 def _result_content(result: ToolCallResult) -> str | Blocks:
@@ -161,8 +162,9 @@ def _is_result_block(value: Any) -> bool:
 
 def _file(file: FilePayload, ids: CallIds) -> Blocks:
     kind = media_type(file)
+    mark = cache_mark(file.cache_control)
     if kind in IMAGES:
-        return [{"type": "image", "source": _source(file, kind)}]
+        return [{"type": "image", "source": _source(file, kind)} | mark]
     if kind == PDF:
         source = _source(file, kind)
     elif file.is_text:
@@ -173,7 +175,7 @@ def _file(file: FilePayload, ids: CallIds) -> Blocks:
             f"it takes {', '.join(IMAGES)}, {PDF} and text (is the type right? it can be given)"
         )
     title: Dict = {"title": file.name} if file.name else {}
-    return [{"type": "document", "source": source} | title]
+    return [{"type": "document", "source": source} | title | mark]
 
 
 def _source(file: FilePayload, kind: str) -> Dict:

@@ -8,6 +8,8 @@ from dhenara_stream.core.conversation import TextPart
 from dhenara_stream.dialects.base import ChatRequest
 from dhenara_stream.dialects.drafting import Draft, check_number
 from dhenara_stream.errors import ConfigError
+from dhenara_stream.types.genai.dhenara.request import ToolCallResult
+from dhenara_stream.types.shared.file import FilePayload
 
 from .quirks import Quirks
 
@@ -81,7 +83,7 @@ class ChatDraft(Draft):
         policy = self.config.context_policy
         if policy is not None and policy.mode in _PROVIDER_POLICIES:
             self.note("context_policy", "left out, Chat Completions has none")
-        if not quirks.cache_marks and _has_marks(request):
+        if _has_marks(request, quirks):
             self.note("cache_control", "left out, this API has no such marks")
         self.hosted = self.config.hosted_tools or []
 
@@ -108,12 +110,10 @@ class ChatDraft(Draft):
         return self.quirks.none_effort and bool(efforts) and not self.refuses("temperature")
 
 
-def _has_marks(request: ChatRequest) -> bool:
-    parts = (part for turn in request.turns for part in turn.parts)
-    return any(
-        (
-            *(item.cache_control for item in request.system),
-            *(part.cache_control for part in parts if isinstance(part, TextPart)),
-            *(tool.cache_control for tool in request.config.tools or []),
-        )
-    )
+def _has_marks(request: ChatRequest, quirks: Quirks) -> bool:
+    """Whether there are marks that cannot be sent; those at a tool's result never can."""
+    parts = [part for turn in request.turns for part in turn.parts]
+    results = [part for part in parts if isinstance(part, ToolCallResult)]
+    said = [part for part in parts if isinstance(part, TextPart | FilePayload)]
+    marked = [*request.system, *said, *(request.config.tools or [])]
+    return any(item.cache_control for item in (results if quirks.cache_marks else results + marked))

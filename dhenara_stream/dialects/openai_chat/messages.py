@@ -171,7 +171,7 @@ def _text(text: str) -> Dict:
 
 def _user(turn: Turn, ids: CallIds, place: Place) -> list[Dict]:
     results = [_result(part, ids) for part in turn.parts if isinstance(part, ToolCallResult)]
-    parts = [_PARTS[type(part)](part, place.quirks) for part in turn.parts if _is_said(part)]
+    parts = [_part(part, place.quirks) for part in turn.parts if _is_said(part)]
     return [*results, *([{"role": "user", "content": _content(parts)}] if parts else [])]
 
 
@@ -204,8 +204,9 @@ def _result_text(output: Any) -> str:
     return _SEPARATOR.join(texts) if all(isinstance(text, str) for text in texts) else ""
 
 
-def _text_part(part: TextPart, quirks: Quirks) -> Dict:
-    return _text(part.text) | (cache_mark(part.cache_control) if quirks.cache_marks else {})
+def _part(part: Any, quirks: Quirks) -> Dict:
+    made = _text(part.text) if isinstance(part, TextPart) else _file(part, quirks)
+    return made | (cache_mark(part.cache_control) if quirks.cache_marks else {})
 
 
 def _file(file: FilePayload, quirks: Quirks) -> Dict:
@@ -269,7 +270,6 @@ def _file_text(file: FilePayload) -> str:
     return f"{file.name}:\n{file.text()}" if file.name else file.text()
 
 
-_PARTS: dict[type, Callable[[Any, Quirks], Dict]] = {TextPart: _text_part, FilePayload: _file}
 
 
 # --- the assistant's turn

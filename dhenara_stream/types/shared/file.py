@@ -58,12 +58,16 @@ class FileProcessingStatusEnum(BaseEnum):
 
 
 class FilePayload(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider needs of a file: its media type, and its bytes or its address."""
+    """What a provider needs of a file: its media type, and its bytes or its address.
+
+    ``cache_control`` marks the end of a prefix to cache.
+    """
 
     name: str
     media_type: str
     data: bytes | None = None
     url: str | None = None
+    cache_control: str | None = None
 
     @property
     def is_text(self) -> bool:
@@ -165,11 +169,15 @@ class StoredFile(GenericFile, kw_only=True):
     def from_url(
         cls, url: str, name: str | None = None, mime_type: str | None = None
     ) -> StoredFile:
-        """A file that the provider fetches itself, or a ``data:`` URL."""
+        """A file that the provider fetches itself, or a ``data:`` URL.
+
+        Without a name it has the address's; with an empty one the provider is told none.
+        """
         if url.startswith("data:"):
             data, media_type = _data_url(url)
             return cls.from_bytes(data, name or "data", mime_type or media_type)
-        name = name or urlsplit(url).path.rsplit("/", 1)[-1] or "file"
+        if name is None:
+            name = urlsplit(url).path.rsplit("/", 1)[-1] or "file"
         metadata = FileMetadata(file_name=name, file_size=0, mime_type=mime_type)
         return cls(name=name, metadata=metadata, url=url)
 

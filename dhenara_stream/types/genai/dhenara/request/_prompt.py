@@ -255,6 +255,8 @@ class ToolCallResult(InputModel, kw_only=True):
         output: Text, or data that goes as JSON.
         name: The tool.
         is_error: Whether the tool failed; ``output`` then says how.
+        cache_control: Marks the end of a prefix that the provider may cache, where it takes
+            marks.
     """
 
     type: Literal["tool_result"] = "tool_result"
@@ -262,6 +264,7 @@ class ToolCallResult(InputModel, kw_only=True):
     output: Any = None
     name: str | None = None
     is_error: bool = False
+    cache_control: CacheControl | None = None
 
     def as_text(self) -> str:
         """The output as text: a string as it is, anything else as JSON.
