@@ -591,7 +591,7 @@ def play(client: Client, rows: Sequence[Row]) -> Column:
     finally:
         worker.close()
     column.versions = worker.versions
-    print(f"{client.id}: {column.missing or column.score(rows)}", file=sys.stderr)
+    print(f"{client.id}: {_score(column, rows)}", file=sys.stderr)
     return column
 
 

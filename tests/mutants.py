@@ -8,8 +8,8 @@ own tests alone, on a copy of the tree in a temporary folder. The recorded strea
 copy, so a kill is one by a test that is in the repository.
 
 A survivor is a missing test, or equivalent: no caller could tell. Those are listed, with the
-reason, in ``equivalent_mutants.toml``, but for what is so wherever it stands. The result is ``benchmarks/MUTANTS.md``; a run on some files
-renews these and leaves the others.
+reason, in ``equivalent_mutants.toml``, but for what is so wherever it stands. The result is
+``benchmarks/MUTANTS.md``; a run on some files renews these and leaves the others.
 """
 
 from __future__ import annotations

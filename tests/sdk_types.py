@@ -95,7 +95,9 @@ def accepted_by_openai_responses(wire: WireRequest) -> Dict:
 def _typed(item: Dict) -> Dict:
     # The SDK's types know no status of such a call, but the answers have one.
     untyped = "status" if item.get("type") == "custom_tool_call" else ""
-    return {name: value for name, value in item.items() if name != untyped}
+    # They want an id of reasoning; the API takes it without one, as recorded requests show.
+    wanted = {"id": "rs_1"} if item.get("type") == "reasoning" else {}
+    return wanted | {name: value for name, value in item.items() if name != untyped}
 
 
 # --- Gemini

@@ -123,6 +123,7 @@ class ChatStream:
         self._left: anyio.Event | None = None
         self._closing = False
         self._delivered = False
+        self._has_connection = False
         self._connecting = False
         self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
@@ -335,7 +336,7 @@ class ChatStream:
     async def _connect(self) -> None:
         self._timing.attempts += 1
         self._clocks.start_attempt(anyio.current_time())
-        self._connecting = self._reused = self._tunnelling = False
+        self._has_connection = self._connecting = self._reused = self._tunnelling = False
         self.status.http_status_code = self.status.request_id = None
         response = await self._send()
         body = self._body = response_body(response, self.call.request.url)
@@ -368,6 +369,7 @@ class ChatStream:
     def _follow(self, scope: anyio.CancelScope, event: str, info: Any) -> None:
         """Move the deadline with the connection's progress: connect, then the first event."""
         clocks = self._clocks
+        self._has_connection = True
         if event.endswith("send_request_headers.started"):
             # To a proxy: the connection is still being made.
             self._tunnelling = info["request"].method == b"CONNECT"
@@ -399,7 +401,10 @@ class ChatStream:
             seconds = self.call.config.connect_timeout
             return ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
         kind, setting = self._clocks.fired()
-        return kind(f"no answer in time: {setting} ran out", retryable=_timeout_retry(self, kind))
+        message = f"no answer in time: {setting} ran out"
+        if self._transport.is_limited and not self._has_connection:
+            message += "; maybe the limits of the http_client left no connection free"
+        return kind(message, retryable=_timeout_retry(self, kind))
 
     def _see_head(self, response: httpx.Response) -> None:
         now = anyio.current_time()

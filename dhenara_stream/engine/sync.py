@@ -252,9 +252,11 @@ class _Link:
                     self.loop.call_soon(self._wake)
                 if len(self.items) >= HIGH_WATER:
                     await self._wait_for_room()
+        except Exception as error:  # noqa: BLE001  (handed on to the caller's thread as it is)
+            self.failure = error
         finally:
-            # Of a pump that was cancelled: that the stream ended so, is for the caller to see.
-            self.items.extend(core.last_batch())
+            if self.failure is None:  # if cancelled: that it ended so is for the caller to see
+                self.items.extend(core.last_batch())
             with anyio.CancelScope(shield=True):
                 await core.release()
 

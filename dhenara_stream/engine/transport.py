@@ -61,6 +61,11 @@ class Transport:
         self._own = http_client
         self._start()
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether the connections are a caller's client's, which may allow only so many."""
+        return self._own is not None
+
     def _start(self) -> None:
         self._pid = os.getpid()
         self._loops: weakref.WeakKeyDictionary[object, _LoopClient] = weakref.WeakKeyDictionary()

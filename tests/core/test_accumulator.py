@@ -431,9 +431,10 @@ def test_input_that_does_not_parse_stays_text() -> None:
 
 
 def test_pieces_for_an_opaque_block_that_takes_none_leave_it_as_it_is() -> None:
-    (item,) = items(fed(d.OpaqueStart(0, "t", {"a": 1}), d.ToolArgumentsDelta(0, "x")))
-    assert isinstance(item, ChatResponseGenericContentItem)
-    assert item.block == {"a": 1}
+    for start in (d.OpaqueStart(0, "t", {"a": 1}), d.OpaqueUpdate(0, {"a": 1})):
+        (item,) = items(fed(start, d.ToolArgumentsDelta(0, "x")))
+        assert isinstance(item, ChatResponseGenericContentItem)
+        assert item.block == {"a": 1}
 
 
 def test_news_of_an_opaque_block_replace_its_fields() -> None:
@@ -458,6 +459,41 @@ def test_facts_about_a_block_are_added_to_it() -> None:
 
 
 # --- order and stray indexes
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [d.TextDelta(3, "a", choice=2)],
+        [d.RefusalDelta(3, "a", choice=2)],
+        [d.ReasoningDelta(3, "a", choice=2)],
+        [d.ReasoningSummaryDelta(3, "a", choice=2)],
+        [d.SignatureDelta(3, "a", choice=2)],
+        [d.RedactedReasoning(3, "a", choice=2)],
+        [d.AnnotationDelta(3, {}, choice=2)],
+        [d.ToolCallStart(3, "f", choice=2), d.ToolArgumentsDelta(3, "{}", choice=2)],
+        [d.ToolCallStart(3, "output", choice=2), d.ToolArgumentsDelta(3, "{}", choice=2)],
+        [d.OpaqueStart(3, "t", {}, choice=2), d.ToolArgumentsDelta(3, "{}", choice=2)],
+        [d.OpaqueUpdate(3, {}, choice=2)],
+    ],
+    ids=lambda deltas: type(deltas[0]).__name__,
+)
+def test_all_pieces_of_a_block_and_the_block_stand_at_its_index_in_its_choice(
+    deltas: list[d.Delta],
+) -> None:
+    facts = {"output": CITY, "output_tool": "output"}
+    end, finish = d.BlockEnd(3, choice=2), d.Finish("stop", None, choice=2)
+    info = d.BlockInfo(3, metadata={"a": 1}, choice=2)
+    made = accumulator(**facts)
+    chunks = [made.add([delta]) for delta in (*deltas, end, info, finish)]
+    told = [choice for chunk in chunks if chunk for choice in chunk.data.choice_deltas]
+    (choice,) = whole(made).choices
+    assert [choice.index, *(some.index for some in told)] == [2] * (len(told) + 1)
+    (item,) = choice.contents or []
+    for each in [item, *(piece for some in told for piece in some.content_deltas or [])]:
+        assert (each.index, each.role) == (3, "assistant")
+    call = item.tool_call if isinstance(item, ChatResponseToolCallContentItem) else item
+    assert call.metadata["a"] == 1
 
 
 def test_blocks_stand_in_the_order_of_their_indexes() -> None:
@@ -494,6 +530,16 @@ def test_a_peer_that_mixes_up_its_indexes_loses_nothing() -> None:
     ]
 
 
+def test_facts_at_a_mixed_up_index_are_those_of_the_block_that_spoke_last() -> None:
+    made = fed(
+        d.TextDelta(0, "a"),
+        d.ReasoningDelta(0, "why"),
+        d.TextDelta(0, "b"),
+        d.BlockInfo(0, metadata={"a": 1}),
+    )
+    assert [item.metadata for item in items(made)] == [{"a": 1}, {}]
+
+
 def test_two_calls_at_one_index_stay_two() -> None:
     first = (d.ToolCallStart(0, "f", call_id="1"), d.ToolArgumentsDelta(0, '{"a": 1}'))
     second = (d.ToolCallStart(0, "g", call_id="2"), d.ToolArgumentsDelta(0, '{"b": 2}'))
@@ -527,7 +573,7 @@ def test_arguments_before_their_start_belong_to_it() -> None:
 @pytest.mark.parametrize("end", [[d.BlockEnd(0)], []])
 def test_a_call_without_a_name_must_not_be_carried_out(end: list[d.Delta]) -> None:
     (call,) = calls(fed(d.ToolArgumentsDelta(0, '{"a":1}'), *end))
-    assert (call.name, call.arguments) == ("", {})
+    assert (call.name, call.call_id, call.id, call.arguments) == ("", None, None, {})
     assert (call.raw_arguments, call.parse_error) == ('{"a":1}', NAMELESS)
 
 
@@ -616,9 +662,11 @@ def test_two_choices_are_two_answers() -> None:
 
 @pytest.mark.parametrize("reason", FinishReason)
 def test_the_reason_is_kept_in_both_words(reason: FinishReason) -> None:
-    (choice,) = whole(fed(d.Finish(reason.value, "native", metadata={"a": 1}))).choices
+    finish = d.Finish(reason.value, "native", stop_sequence="END", metadata={"a": 1})
+    (choice,) = whole(fed(finish)).choices
     assert choice.finish_reason is reason
     assert (choice.native_finish_reason, choice.metadata) == ("native", {"a": 1})
+    assert choice.stop_sequence == "END"
 
 
 def test_facts_about_a_choice_grow() -> None:
@@ -690,6 +738,7 @@ def test_usage_is_what_was_told_last_never_a_sum() -> None:
         ),
         native={"input_tokens": 10, "details": {"x": 1}},
     )
+    assert whole(made).usage == made.usage()
 
 
 def test_usage_that_was_not_told_is_none_and_has_no_price() -> None:
@@ -718,6 +767,7 @@ def test_the_answer_says_where_it_comes_from() -> None:
     assert (response.model, response.provider) == ("m", "anthropic")
     assert response.api_provider == AIModelAPIProviderEnum.AMAZON_BEDROCK
     assert response.metadata.streaming is False
+    assert whole(made).metadata.streaming is True
     assert response.metadata.duration_seconds == 1.5
     assert response.metadata.provider_metadata == {
         "id": "msg_1",
@@ -790,7 +840,10 @@ def test_a_tool_can_carry_the_structured_output(arguments: list[d.Delta]) -> Non
         CALLED,
     )
     facts = {"output": CITY, "output_tool": "output"}
-    assert all(type(piece) is Text for piece in said(*deltas, **facts))
+    pieces = said(*deltas, **facts)
+    assert all(type(piece) is Text for piece in pieces)
+    told = "Here:" if given else f"Here:{CITY_TEXT}"
+    assert "".join(piece.get_text_delta() or "" for piece in pieces) == told
     made = fed(*deltas, **facts)
     response = whole(made)
     assert response.structured() == {"name": "Paris"}

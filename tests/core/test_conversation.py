@@ -129,6 +129,9 @@ def test_files_come_before_the_text_and_may_stand_alone() -> None:
     short = FilePayload(name="b.txt", media_type="text/plain", data=b"one two")
     assert turns(prompt=prompt) == [Turn("user", [payload, short, TextPart("see")])]
     assert turns(prompt=Prompt(text="", files=[image])) == [Turn("user", [payload])]
+    marked = FilePayload(name="a.png", media_type="image/png", data=b"\x89PNG", cache_control="5m")
+    alone = Prompt(text="", files=[image], cache_control="5m")
+    assert turns(prompt=alone) == [Turn("user", [marked])]
 
 
 def test_a_limit_on_words_leaves_a_file_that_the_provider_fetches() -> None:
@@ -159,6 +162,21 @@ def test_results_answer_the_calls_of_the_answer_before() -> None:
         Turn("assistant", [second]),
         Turn("user", [unnamed, TextPart("go on")]),
     ]
+
+
+def test_words_may_come_before_the_result_that_answers() -> None:
+    asked = answer("1")
+    said_turns = turns(messages=["hi", asked, "here", RESULT])
+    assert said_turns[2] == Turn("user", [TextPart("here"), RESULT])
+
+
+def test_the_error_names_all_calls_without_an_answer_and_what_to_do() -> None:
+    with pytest.raises(ConfigError) as caught:
+        turns(messages=["a", answer("1", "2")])
+    assert caught.value.message == (
+        "messages: no ToolCallResult for tool call '1', '2'; each call must be answered right "
+        "after the response that holds it, one that does not parse with its parse_error"
+    )
 
 
 def test_dumped_messages_are_taken_too() -> None:
@@ -215,29 +233,36 @@ RESULT = ToolCallResult(call_id="1", output="x")
             r"messages\[0\].files: a system prompt holds text only",
         ),
         (
+            {"prompt": "a", "instructions": ["b", Prompt(text="c", files=[GenericFile(name="f")])]},
+            r"instructions\[1\].files: a system prompt holds text only",
+        ),
+        (
             {"messages": [ChatResponse(model="m", provider=AIModelProviderEnum.CUSTOM)]},
             r"messages\[0\]: the ChatResponse has no choices",
         ),
         ({"messages": ["a", answer("1")]}, "messages: no ToolCallResult for tool call '1'; each"),
-        ({"messages": ["a", answer("1"), "b"]}, "no ToolCallResult for tool call '1'"),
+        ({"messages": ["a", answer("1"), "b"]}, "messages: no ToolCallResult for tool call '1'"),
         (
             {"messages": ["a", answer("1", "2"), RESULT, "b", answer("3")]},
-            "no ToolCallResult for tool call '2'",
+            "messages: no ToolCallResult for tool call '2'",
         ),
-        ({"messages": ["a", answer(None)]}, "no ToolCallResult for tool call None"),
-        ({"messages": RESULT}, r"the ToolCallResult for '1' answers no tool call.*waiting: \[\]"),
+        ({"messages": ["a", answer(None)]}, "messages: no ToolCallResult for tool call None"),
+        (
+            {"messages": RESULT},
+            r"messages: the ToolCallResult for '1' answers no tool call.*waiting: \[\]",
+        ),
         (
             {"messages": ["a", answer("1"), RESULT, RESULT]},
-            r"the ToolCallResult for '1' answers no tool call",
+            r"messages: the ToolCallResult for '1' answers no tool call",
         ),
         (
             {"messages": ["a", answer("1"), RESULT, answer(text("so")), RESULT]},
-            r"the ToolCallResult for '1' answers no tool call",
+            r"messages: the ToolCallResult for '1' answers no tool call",
         ),
     ],
 )
 def test_wrong_arguments_are_named(arguments: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
         turns(**arguments)
 
 

@@ -56,6 +56,10 @@ def test_a_line_that_is_too_long_ends_the_stream_after_the_events_before_it() ->
     decoder = NDJSONDecoder(max_event_bytes=4)
     assert decoder.feed(b"1234\n12345\n1\n") == [ServerSentEvent(b"1234")]
     assert isinstance(decoder.error, EventTooLarge)
+    assert decoder.error.message == (
+        "one line exceeds max_event_bytes=4; raise max_event_bytes if this server may send lines "
+        "that long"
+    )
     assert decoder.error.details == {"max_event_bytes": 4}
     with pytest.raises(EventTooLarge, match="max_event_bytes=4"):
         decoder.feed(b"1\n")

@@ -15,8 +15,10 @@ At the end no descriptor, no task and no thread is left.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
+import traceback
 import warnings
 import weakref
 from abc import abstractmethod
@@ -49,7 +51,7 @@ from dhenara_stream.simulator import (
 )
 from dhenara_stream.types import AIModelCallResponse
 
-__all__ = ["AsyncLife", "Life", "SyncLife", "simulator"]
+__all__ = ["AsyncLife", "ForkingLife", "Life", "SyncLife", "simulator"]
 
 FAULTS: dict[str, Callable[[int], Fault | None]] = {
     "none": lambda _: None,
@@ -441,3 +443,30 @@ class SyncLife(Life):
         # What arrives meanwhile may end it, if that is what will come.
         stays = told.fault == "silence" and not told.is_whole and not told.disturbed
         return int(stays), int(told.runs)
+
+
+class ForkingLife(SyncLife):
+    """The life of a sync client whose process forks now and then."""
+
+    @rule()
+    def fork(self) -> None:
+        child = os.fork()
+        if not child:
+            os._exit(self._in_child())
+        assert os.waitpid(child, 0)[1] == 0
+
+    def _in_child(self) -> int:
+        """What a child may do: use the client, and leave the parent's streams alone."""
+        try:
+            for told in self.told:
+                while self.next(told):
+                    pass
+                self.close_stream(told)
+            self.nothing_fails_unseen()
+            items = list(self.generate("child/none/0").stream_generator)
+            assert text_of(items) == "child"
+            self.close_client()
+        except BaseException:  # noqa: BLE001  (the child must end here, whatever it is)
+            traceback.print_exc()
+            return 1
+        return 0

@@ -194,6 +194,10 @@ GEMINI_WORDS: dict[str, Any] = {
     "opens": False,
     "streams_arguments": False,
 }
+BEDROCK_WORDS: dict[str, Any] = {
+    **ANTHROPIC_WORDS,
+    "model": ClaudeHaiku45.clone("us.anthropic.claude-haiku-4-5-20251001-v1:0"),
+}
 CHAT_COMPLETIONS = {"config": {"api": "chat_completions"}}
 PROJECT = {
     "credentials": {"access_token": "ya29.canary"},
@@ -223,8 +227,7 @@ FACES = {
             "credentials": {"access_key_id": "AKIDCANARY", "secret_access_key": "canary/secret"},
             "config": {"region": "us-east-1"},
         },
-        **ANTHROPIC_WORDS
-        | {"model": ClaudeHaiku45.clone("us.anthropic.claude-haiku-4-5-20251001-v1:0")},
+        **BEDROCK_WORDS,
     ),
 }
 SERVED = DIALECTS | FACES

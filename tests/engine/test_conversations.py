@@ -128,7 +128,7 @@ def test_the_results_of_a_call_go_to_another_place(order: Sequence[str]) -> None
         for number, city in enumerate(CITIES):
             messages.append(f"How is the weather in {city}?")
             asker, teller = SERVED[order[number]], SERVED[order[(number + 1) % len(order)]]
-            once = settings(asker) | {"streaming": False}
+            once: dict[str, Any] = {**settings(asker), "streaming": False}
             with asker.client(sim.url, is_async=False, **once) as client:
                 asked = client.generate(messages=messages)
             check_calls(asked, city)

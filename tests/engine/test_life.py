@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 from engine.life import AsyncLife, Life, SyncLife, simulator
+from engine.test_sync_bridge import run as run_script
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -40,3 +42,24 @@ def test_an_async_client_in_any_order_of_events(backend: str) -> None:
 
 def test_a_sync_client_in_any_order_of_events() -> None:
     live(SyncLife)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_sync_client_that_is_forked_in_any_order_of_events() -> None:
+    script = """
+        import gc, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from engine.life import ForkingLife
+        from hypothesis import HealthCheck, settings
+        from hypothesis.stateful import run_state_machine_as_test
+        gc.freeze()
+        kind = type("Machine", (ForkingLife,), {"url": sys.argv[2]})
+        few = settings(
+            max_examples=5, stateful_step_count=15, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        run_state_machine_as_test(kind, settings=few)
+    """
+    with simulator() as sim:
+        run_script(script, sim.url)
+        sim.wait_closed_sync()

@@ -311,7 +311,7 @@ def test_closing_the_client_ends_its_streams_and_the_next_call_works() -> None:
         client.close()
         sim.wait_closed_sync()
         assert background_threads() == []
-        list(response.stream_generator)
+        assert error_type(list(response.stream_generator)) == "StreamInterrupted"
         assert_kept(response, "word0")
         with client:
             assert ask(client) == WORDS

@@ -270,8 +270,6 @@ def _file_text(file: FilePayload) -> str:
     return f"{file.name}:\n{file.text()}" if file.name else file.text()
 
 
-
-
 # --- the assistant's turn
 
 
