@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,10 +12,19 @@ import msgspec
 
 from dhenara_stream.errors import DhenaraStreamError
 
-__all__ = ["MAX_RETRY_AFTER", "RetryPolicy", "retry_after_seconds", "should_retry"]
+__all__ = [
+    "MAX_RETRY_AFTER",
+    "RetryPolicy",
+    "SharedWait",
+    "retry_after_seconds",
+    "should_retry",
+]
 
 # A provider that asks for more than this is believed, and the wait is the caller's to decide.
 MAX_RETRY_AFTER = 60.0
+# After a shared wait: eight calls in the first 100 ms, until the line has had its time.
+_SPACING = 0.0125
+_LINE_SECONDS = 1.0
 # Far above any delay, and a float can still hold it.
 _MOST_DOUBLINGS = 64
 
@@ -41,6 +51,33 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         doubled = self.delay * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
         bound = min(doubled, self.max_delay)
         return random.uniform(0, bound)  # noqa: S311  (no secret depends on it)
+
+
+class SharedWait:
+    """The wait that a provider asked one call for, kept by all calls to the same place.
+
+    At its end they go out one after the other, so that they do not meet its limit all at once.
+
+    Attributes:
+        until: When it ends, by the clock of the caller.
+    """
+
+    def __init__(self) -> None:
+        self.until = -math.inf
+        self._next = -math.inf
+
+    def told(self, now: float, seconds: float) -> None:
+        """Take note that a call was told to wait so many seconds."""
+        if now + seconds > self.until:
+            self.until = self._next = now + seconds
+
+    def turn(self, now: float) -> float:
+        """When one more call may go out; ``now`` where nothing is waited for."""
+        if now > self.until + _LINE_SECONDS:
+            return now
+        turn = max(now, self._next)
+        self._next = turn + _SPACING
+        return turn
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -25,7 +25,7 @@ import msgspec
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.deltas import Delta
-from dhenara_stream.core.retry import RetryPolicy, retry_after_seconds
+from dhenara_stream.core.retry import MAX_RETRY_AFTER, RetryPolicy, retry_after_seconds
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
 from dhenara_stream.errors import (
@@ -285,8 +285,11 @@ class ChatStream:
             self._revived = True
             self._timing.attempts -= 1
             return
+        now = anyio.current_time()
         wait = None if last else self._retry.wait(error, self._timing.attempts)
-        if wait is not None and anyio.current_time() + wait < self._clocks.deadline:
+        if error.retry_after is not None and error.retry_after <= MAX_RETRY_AFTER:
+            self._transport.shared_wait().told(now, error.retry_after)
+        if wait is not None and now + wait < self._clocks.deadline:
             self._ready.clear()
             self._start_answer()
             await self._sleep(wait)
@@ -333,7 +336,18 @@ class ChatStream:
 
     # --- connecting
 
+    async def _take_turn(self) -> None:
+        """Wait with the other calls of this client, if one was told to."""
+        shared = self._transport.shared_wait()
+        now = anyio.current_time()
+        turn = shared.turn(now)
+        while now < turn < self._clocks.deadline:
+            await self._sleep(turn - now)
+            now = anyio.current_time()
+            turn = shared.turn(now) if now < shared.until else now
+
     async def _connect(self) -> None:
+        await self._take_turn()
         self._timing.attempts += 1
         self._clocks.start_attempt(anyio.current_time())
         self._has_connection = self._connecting = self._reused = self._tunnelling = False

@@ -24,6 +24,7 @@ import anyio.to_thread
 import httpx
 import msgspec
 
+from dhenara_stream.core.retry import SharedWait
 from dhenara_stream.errors import (
     ConfigError,
     ConnectError,
@@ -72,14 +73,19 @@ class Transport:
         # It keeps the clients: were they part of the same garbage as this, their sockets would be
         # finalised before the loop could close them.
         self._dropped = weakref.finalize(self, self._loops.clear)
+        self._waits: weakref.WeakKeyDictionary[object, SharedWait] = weakref.WeakKeyDictionary()
         self._dropped.atexit = False
+
+    def shared_wait(self) -> SharedWait:
+        """What calls of this client wait for together, by the running loop's clock."""
+        return self._waits.setdefault(_running_loop(), SharedWait())
 
     def _loop_client(self) -> _LoopClient:
         if self._pid != os.getpid():
             # After a fork the sockets are the parent's: leave them alone, unclosed.
             _inherited.append(self._dropped.detach())
             self._start()
-        loop = anyio.lowlevel.current_token().native_token
+        loop = _running_loop()
         client = self._loops.get(loop)
         if client is None:
             client = self._loops[loop] = _LoopClient(partial(self._loops.pop, loop, None))
@@ -102,10 +108,14 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the running loop's connections. A client of the caller's stays open."""
-        client = self._loops.pop(anyio.lowlevel.current_token().native_token, None)
+        client = self._loops.pop(_running_loop(), None)
         if client is not None:
             self.closings += 1
             await client.aclose()
+
+
+def _running_loop() -> object:
+    return anyio.lowlevel.current_token().native_token
 
 
 # What a forked child must neither use nor close.

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dhenara_stream.core.retry import (
     MAX_RETRY_AFTER,
     RetryPolicy,
+    SharedWait,
     retry_after_seconds,
     should_retry,
 )
@@ -201,3 +202,45 @@ def test_garbage_is_no_wait_and_no_error(value: str, milliseconds: str | None) -
 def test_what_x_should_retry_says(headers: dict[str, str], told: bool | None) -> None:
     assert should_retry(headers) is told
     assert should_retry(httpx.Headers(headers)) is told
+
+
+# --- the wait that calls share
+
+
+def test_nobody_waits_where_nobody_was_told_to() -> None:
+    shared = SharedWait()
+    assert [shared.turn(at) for at in (0.0, 5.0, 5.0)] == [0.0, 5.0, 5.0]
+
+
+def test_after_the_wait_calls_go_out_one_after_the_other() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 2.0)
+    turns = [shared.turn(11.0) for _ in range(100)]
+    assert turns[0] == 12.0
+    assert turns == sorted(set(turns))
+    assert sum(turn < 12.1 for turn in turns) <= 10
+    assert turns[-1] < 14.0
+
+
+def test_the_first_that_comes_after_the_wait_goes_at_once() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 2.0)
+    assert shared.turn(12.0) == 12.0
+    assert shared.turn(12.5) == 12.5
+    assert shared.turn(12.5) > 12.5
+
+
+def test_the_line_is_over_after_a_second() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 2.0)
+    assert [shared.turn(13.1) for _ in range(3)] == [13.1] * 3
+
+
+def test_the_longest_wait_counts() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 5.0)
+    shared.told(11.0, 1.0)
+    assert shared.until == 15.0
+    assert shared.turn(11.0) == 15.0
+    shared.told(11.0, 9.0)
+    assert shared.turn(11.0) == 20.0

@@ -91,7 +91,7 @@ class _Block:
     def is_told_again_by(self, content: Dict) -> bool:
         """Whether this start is of this block."""
         if not self.content:  # its pieces came first
-            return self.open and _KINDS.get(_type(content), "opaque") == self.kind
+            return self.open and _KINDS.get(_type(content)) == self.kind
         if _type(content) != _type(self.content):
             return False
         block_id = content.get("id")
