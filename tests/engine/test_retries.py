@@ -383,10 +383,13 @@ async def test_a_refusal_whose_words_do_not_come_is_known_all_the_same(
 async def test_calls_that_were_told_to_wait_do_not_come_back_all_at_once() -> None:
     calls = 40
     refused: list[Any] = [Respond(429, retry_after=0.2)] * calls
-    async with Simulator(faults=refused) as sim:
-        async with client_of(sim.url) as client, anyio.create_task_group() as tasks:
-            for _ in range(calls):
-                tasks.start_soon(_complete_call, client)
+    async with (
+        Simulator(faults=refused) as sim,
+        client_of(sim.url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(calls):
+            tasks.start_soon(_complete_call, client)
     refusals = [request.time for request in sim.requests if request.status == 429]
     answers = sorted(request.time for request in sim.requests if request.status == 200)
     assert len(refusals) == len(answers) == calls
@@ -403,31 +406,38 @@ def is_told_to_wait(client: AIModelClient) -> bool:
 
 
 async def test_a_call_that_begins_while_another_waits_waits_with_it() -> None:
-    async with Simulator(faults=[Respond(429, retry_after=0.3), None]) as sim:
-        async with client_of(sim.url) as client, anyio.create_task_group() as tasks:
-            tasks.start_soon(_complete_call, client)
-            while not is_told_to_wait(client):
-                await anyio.lowlevel.checkpoint()
-            await _complete_call(client)
+    async with (
+        Simulator(faults=[Respond(429, retry_after=0.3), None]) as sim,
+        client_of(sim.url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(_complete_call, client)
+        while not is_told_to_wait(client):
+            await anyio.lowlevel.checkpoint()
+        await _complete_call(client)
     first, *others = sim.requests
     assert len(others) == 2
     assert all(request.time >= first.time + 0.3 for request in others)
 
 
 async def test_a_call_that_cannot_wait_so_long_goes_out_at_once() -> None:
-    async with Simulator(faults=[Respond(429, retry_after=50), None]) as sim:
-        async with client_of(sim.url, timeout=5.0) as client:
-            refused = await read(await client.generate_async(prompt="Hi"))
-            assert error_of(refused)["retry_after"] == 50
-            with anyio.fail_after(4):
-                await _complete_call(client)
+    async with (
+        Simulator(faults=[Respond(429, retry_after=50), None]) as sim,
+        client_of(sim.url, timeout=5.0) as client,
+    ):
+        refused = await read(await client.generate_async(prompt="Hi"))
+        assert error_of(refused)["retry_after"] == 50
+        with anyio.fail_after(4):
+            await _complete_call(client)
 
 
 async def test_a_call_that_waits_with_others_can_be_closed() -> None:
-    async with Simulator(faults=[Respond(429, retry_after=50), None]) as sim:
-        async with client_of(sim.url, timeout=None, retries=1) as client:
-            await read(await client.generate_async(prompt="Hi"))
-            with anyio.move_on_after(0.05) as scope:
-                await client.generate_async(prompt="Hi")
+    async with (
+        Simulator(faults=[Respond(429, retry_after=50), None]) as sim,
+        client_of(sim.url, timeout=None, retries=1) as client,
+    ):
+        await read(await client.generate_async(prompt="Hi"))
+        with anyio.move_on_after(0.05) as scope:
+            await client.generate_async(prompt="Hi")
     assert scope.cancelled_caught
     assert len(sim.requests) == 1
