@@ -116,16 +116,17 @@ def _files(paths: Iterable[str]) -> list[str]:
 
 
 def _tests(name: str) -> list[str]:
-    """The tests of a file: those named for it, else for its dialect, else all of its room."""
+    """The tests of a file: its own, or those of its dialect and those of all dialects."""
     path = Path(name)
     folder = HERE / path.parts[0]
-    named = [folder / f"test_{path.stem}.py"]
-    chosen = [file for file in named if file.is_file()] or sorted(
-        folder.glob(f"test_{path.parent.name}_*.py")
-    )
-    return [
-        file.relative_to(ROOT).as_posix() for file in chosen or sorted(folder.glob("test_*.py"))
-    ]
+    files = [folder / f"test_{path.stem}.py"]
+    if path.parts[0] != "core":
+        package = ROOT / PACKAGE / path.parts[0]
+        dialects = {each.name for each in package.iterdir() if each.is_dir()}
+        one = path.parent.name in dialects
+        others = tuple(f"test_{each}_" for each in dialects - {path.parent.name} if one)
+        files = [file for file in folder.glob("test_*.py") if not file.name.startswith(others)]
+    return sorted(file.relative_to(ROOT).as_posix() for file in files if file.is_file())
 
 
 def _test(name: str, known: dict[Mutant, str], jobs: int) -> Score:
