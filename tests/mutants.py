@@ -116,17 +116,17 @@ def _files(paths: Iterable[str]) -> list[str]:
 
 
 def _tests(name: str) -> list[str]:
-    """The tests of a file: its own, or those of its dialect and those of all dialects."""
+    """The tests of a file: its own, else those of its dialect and those of all dialects."""
     path = Path(name)
-    folder = HERE / path.parts[0]
-    files = [folder / f"test_{path.stem}.py"]
-    if path.parts[0] != "core":
-        package = ROOT / PACKAGE / path.parts[0]
-        dialects = {each.name for each in package.iterdir() if each.is_dir()}
-        one = path.parent.name in dialects
-        others = tuple(f"test_{each}_" for each in dialects - {path.parent.name} if one)
-        files = [file for file in folder.glob("test_*.py") if not file.name.startswith(others)]
-    return sorted(file.relative_to(ROOT).as_posix() for file in files if file.is_file())
+    own = HERE / path.parts[0] / f"test_{path.stem}.py"
+    if path.parts[0] == "core" and own.is_file():
+        return [own.relative_to(ROOT).as_posix()]
+    room = ROOT / PACKAGE / path.parts[0]
+    dialects = {each.name for each in room.iterdir() if each.is_dir()}
+    one = path.parent.name in dialects
+    others = tuple(f"test_{each}_" for each in dialects - {path.parent.name} if one)
+    files = [file for file in own.parent.glob("test_*.py") if not file.name.startswith(others)]
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
 def _test(name: str, known: dict[Mutant, str], jobs: int) -> Score:

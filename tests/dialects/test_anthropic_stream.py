@@ -426,6 +426,15 @@ def test_compaction_without_a_start() -> None:
     assert item.block == {"type": "compaction", "content": "x"}
 
 
+def test_compaction_without_a_start_is_one_block_that_takes_text_too() -> None:
+    (item,) = contents("""
+{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"x"}}
+{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"y"}}
+{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}
+""")
+    assert item.block == {"type": "compaction", "content": "y", "text": "Hi"}
+
+
 def test_a_fallback_names_the_model_that_answers() -> None:
     block = (
         '{"type":"fallback","from":{"model":"a"},"to":{"model":"b"},"trigger":{"type":"refusal"}}'
@@ -614,6 +623,18 @@ def test_metrics_tell_what_the_usage_did_not(last: str) -> None:
     assert told.native["amazon-bedrock-invocationMetrics"]["invocationLatency"] == 1
 
 
+def test_metrics_alone_tell_the_usage() -> None:
+    metrics = (
+        '{"inputTokenCount":9,"outputTokenCount":8,"cacheReadInputTokenCount":50,'
+        '"cacheWriteInputTokenCount":4}'
+    )
+    (update,) = one(f'{{"amazon-bedrock-invocationMetrics":{metrics}}}')
+    assert isinstance(update, d.UsageUpdate)
+    told = update.usage
+    assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == (63, 8, 71)
+    assert (told.cache_read_tokens, told.cache_write_tokens) == (50, 4)
+
+
 # --- what is out of order ---------------------------------------------------------------------
 
 
@@ -629,6 +650,45 @@ def test_without_any_start_or_stop_all_text_is_kept() -> None:
     pieces = [s for s in THINKING.split(b"\n\n") if b"_delta" in s]
     response = answer(b"\n\n".join([*pieces, b'data: {"type":"message_stop"}', b""]))
     assert (response.text(), response.reasoning()) == ("Four", "Two plus two.")
+
+
+def test_a_stop_ends_the_block_at_its_index_not_the_last() -> None:
+    said = deltas("""
+{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+{"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":""}}
+{"type":"content_block_stop","index":0}
+""")
+    assert said == [d.BlockStart(0, "text"), d.BlockStart(1, "reasoning"), d.BlockEnd(0)]
+
+
+def test_a_block_without_an_index_is_the_next() -> None:
+    start = '{"type":"content_block_start","content_block":{"type":"text","text":""}}'
+    stop = '{"type":"content_block_stop"}'
+    said = deltas(f"{start}\n{stop}\n{start}\n{stop}")
+    assert said == [
+        *(d.BlockStart(0, "text"), d.BlockEnd(0), d.BlockStart(1, "text"), d.BlockEnd(1)),
+    ]
+
+
+def test_a_call_that_is_complete_stays_one_however_often_it_is_said_again() -> None:
+    call = unfolded("""
+{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_1",
+    "name":"f","input":{}}}
+{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{}"}}
+{"type":"content_block_stop","index":0}
+""")
+    (item,) = contents(call * 3)
+    assert item.tool_call.arguments == {}
+
+
+def test_the_end_of_the_message_ends_all_blocks_that_are_open() -> None:
+    said = deltas(f"""
+{{"type":"content_block_start","index":0,"content_block":{{"type":"text","text":""}}}}
+{{"type":"content_block_start","index":1,"content_block":{{"type":"thinking","thinking":""}}}}
+{{"type":"message_stop",{METRICS}}}
+""")
+    assert said[2:4] == [d.BlockEnd(0), d.BlockEnd(1)]
+    assert [type(delta) for delta in said[4:]] == [d.UsageUpdate]
 
 
 def test_a_stop_for_no_block_and_a_second_stop_are_skipped() -> None:
@@ -679,6 +739,13 @@ def test_an_index_that_is_used_again_is_another_block() -> None:
 """)
     assert texts([first, second, third]) == [(0, "a"), (2, "b"), (3, "c")]
     assert call.name == "f"
+
+
+@pytest.mark.parametrize("kind", ["text", "thinking"])
+def test_a_second_start_of_an_open_block_tells_more_of_it(kind: str) -> None:
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": kind, kind: "a"}}
+    (item,) = contents(f"{json.dumps(start)}\n{json.dumps(start)}")
+    assert item.get_text() == "aa"
 
 
 def test_calls_at_one_index_are_two_calls_if_their_ids_differ() -> None:
@@ -991,16 +1058,17 @@ def test_done_and_nothing_are_ignored(data: str) -> None:
     ("data", "name", "named"),
     [
         ('{"type":"content_block_delta","ind', "content_block_delta", "'content_block_delta'"),
-        ("upstream connect error", "", "without a name"),
+        ("upstream connect error", "", "an event without a name is no JSON"),
         ('{"type":"ping"}\nnonsense', "ping", "'ping'"),
-        ("[" * 100_000, "", "without a name"),
+        ("[" * 100_000, "", "an event without a name is no JSON"),
         ('{"type":"content_block_start","content_block":{"x":' + "[" * 5000, "x", "'x'"),
-        ('{"index":' + "9" * 5000 + "}", "", "without a name"),
+        ('{"index":' + "9" * 5000 + "}", "", "an event without a name is no JSON"),
     ],
 )
 def test_no_json_is_an_error_that_names_the_event(data: str, name: str, named: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         one(data, name=name)
+    assert caught.value.message.startswith(("event ", named))
     assert named in caught.value.message
     assert data[:10] in caught.value.message
     assert len(caught.value.message) < 300
@@ -1161,6 +1229,20 @@ def test_an_empty_text_in_a_document_is_a_block() -> None:
         *(d.StreamInfo(), d.BlockStart(0, "text"), d.BlockEnd(0), d.Finish("stop", "end_turn"))
     ]
     assert document({"content": []}) == [d.StreamInfo()]
+
+
+def test_the_details_of_a_documents_end_are_told_with_the_end() -> None:
+    details = {"stop_details": {"type": "refusal"}}
+    message = {"content": [], "stop_reason": "refusal", **details}
+    finish = d.Finish("content_filter", "refusal", metadata=details)
+    assert document(message) == [d.StreamInfo(), finish]
+
+
+def test_facts_of_a_message_stay_though_its_start_is_said_again_without_them() -> None:
+    start = '{"type":"message_start","message":{"id":"msg_1"%s}}'
+    said = deltas(sse(start % ',"container":{"id":"c"}', start % "", END))
+    (finish,) = (delta for delta in said if isinstance(delta, d.Finish))
+    assert finish.metadata == {"container": {"id": "c"}}
 
 
 def test_a_document_may_be_an_error() -> None:
