@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
@@ -218,8 +219,7 @@ class _Link:
         self.full: anyio.Event | None = None
         self.over = False
         self.ended = threading.Event()
-        # What ended the pump and is no answer to the call: a bug of ours, for the caller to see.
-        self.failure: Exception | None = None
+        self.pumping: Future[None] | None = None
         self._open = False
         self._scope: anyio.CancelScope | None = None
         self._waiting = False
@@ -233,8 +233,6 @@ class _Link:
             with self._own_scope():
                 self.core = ChatStream(call, transport)
                 await self._run(self.core)
-        except Exception as error:  # noqa: BLE001  (handed on to the caller's thread as it is)
-            self.failure = error
         finally:
             self.over = True
             self._wake()
@@ -252,10 +250,9 @@ class _Link:
                     self.loop.call_soon(self._wake)
                 if len(self.items) >= HIGH_WATER:
                     await self._wait_for_room()
-        except Exception as error:  # noqa: BLE001  (handed on to the caller's thread as it is)
-            self.failure = error
         finally:
-            if self.failure is None:  # if cancelled: that it ended so is for the caller to see
+            # If cancelled: that it ended so is for the caller to see. A bug is raised there.
+            if not isinstance(sys.exception(), Exception):
                 self.items.extend(core.last_batch())
             with anyio.CancelScope(shield=True):
                 await core.release()
@@ -302,10 +299,11 @@ class _Link:
             self._wakes.put(None)  # for another thread that waits
 
     def raise_failure(self) -> None:
-        """Raise what ended the pump, once, if that was no end of the stream's."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise failure
+        """Raise what ended the pump, once, if that is no answer to the call: a bug of ours."""
+        pumping, self.pumping = self.pumping, None
+        if pumping is not None:
+            with suppress(CancelledError):
+                pumping.result()
 
     def make_room(self) -> None:
         """Let the pump go on, if it waits and there is room."""
@@ -343,7 +341,7 @@ class Bridge:
         link = _Link(self._leased())
         stream = SyncChatStream(self, link)
         try:
-            link.loop.portal.start_task_soon(link.pump, call, self._transport)
+            link.pumping = link.loop.portal.start_task_soon(link.pump, call, self._transport)
         except RuntimeError as error:
             raise UsageError("the interpreter is shutting down: too late for a call") from error
         except BaseException:  # Ctrl-C
