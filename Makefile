@@ -74,9 +74,10 @@ format: .venv/.dev-stamp
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
 
-# The hashes are those of the public index, whatever this machine's settings add to it.
+# The hashes are those of the public index, whatever this machine's settings add to it. Extras are
+# named, because older pips take a package with extras for another one, which is not pinned.
 UV_LOCK = $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 UV_COMPILE = $(UV_LOCK) pyproject.toml
 

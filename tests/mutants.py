@@ -149,7 +149,8 @@ def _test(name: str, known: dict[Mutant, str], jobs: int) -> Score:
             for line in _mutmut(copy, "results", "--all", "true").stdout.splitlines()
         )
         if became and (run.returncode or "not checked" in became.values()):
-            raise SystemExit(f"{name}: mutmut failed\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
+            told = (run.stdout + run.stderr).replace("\r", "\n")  # it redraws its lines
+            raise SystemExit(f"{name}: mutmut failed\n{told[-4000:]}")
         score = Score(len(became))
         for mutant, status in became.items():
             if status not in _DETECTED:

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 RUNTIME = {"anyio", "httpx", "httpx-sse", "msgspec"}
 
 LOCKED = re.compile(
-    r"^([\w.-]+)==(\S+)(?: ; [^\\\n]+)? \\\n(?: +--hash=sha256:[0-9a-f]{64}[ \\]*\n)+", re.MULTILINE
+    r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)(?: ; [^\\\n]+)? \\\n"
+    r"(?: +--hash=sha256:[0-9a-f]{64}[ \\]*\n)+",
+    re.MULTILINE,
 )
 
 
@@ -106,6 +108,12 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert RUNTIME | names(extras["rich"]) | names(groups["build"]) <= runtime.keys()
     assert names([*groups["dev"], *chain(*extras.values())]) <= dev.keys()
     assert runtime.items() <= dev.items()
-    for name, group in [("real", "llama"), ("litellm", "litellm")]:
+    for name, group in [("real", "llama"), ("litellm", "litellm"), ("mutants", "mutants")]:
         assert names(groups[group]) <= locked(f"requirements-{name}.lock").keys()
     assert groups["build"] == asked["build-system"]["requires"]
+
+
+def test_the_locks_name_extras_without_which_older_pips_find_a_package_unpinned() -> None:
+    text = (ROOT / "requirements-dev.lock").read_text("utf-8")
+    extras = re.findall(r"^([\w.-]+)\[\w+\]==", text, re.MULTILINE)
+    assert {"anyio", "pyright"} <= set(extras)

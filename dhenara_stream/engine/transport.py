@@ -102,7 +102,7 @@ class Transport:
         with translated(request.url):
             if self._own is not None:
                 built = _built(self._own, request, limits, extensions)
-                return await self._own.send(built, **_SEND)
+                return await _send_with(self._own, built)
             client = self._loop_client()
             return await client.send(_built(client.http, request, limits, extensions))
 
@@ -141,6 +141,36 @@ async def signed(request: HTTPRequest) -> HTTPRequest:
 
 
 _SEND: Any = {"stream": True, "follow_redirects": False}
+
+
+async def _send_with(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send with a caller's client, whose connections may be limited."""
+    answered = False
+    try:
+        response = await client.send(request, **_SEND)
+        answered = True
+        return response
+    finally:
+        if not answered:
+            with anyio.CancelScope(shield=True):
+                await _give_up_forgotten(client)
+
+
+async def _give_up_forgotten(client: Any) -> None:
+    """Give up the connections that were to be made for calls which were cancelled.
+
+    A call that waits for a connection is given one when another call ends, even if it has just been
+    cancelled. httpcore 1.0 then keeps that connection for ever: never made, and counted against
+    the limit (encode/httpcore#1093). Little of its pool is public; another pool is left alone.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        pool: Any = getattr(transport, "_pool", None)
+        if hasattr(pool, "_assign_requests_to_connections"):
+            used = [request.connection for request in pool._requests]
+            for connection in pool.connections:
+                if connection not in used and connection.info() == "CONNECTING":
+                    pool._connections.remove(connection)
+            await pool._close_connections(pool._assign_requests_to_connections())
 
 
 def _built(

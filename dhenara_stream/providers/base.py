@@ -13,6 +13,7 @@ from dhenara_stream.types.genai.ai_model import (
     AIModelAPIProviderEnum,
     AIModelProviderEnum,
 )
+from dhenara_stream.types.shared.secret import SecretURL, without_userinfo
 
 __all__ = ["Address", "Auth", "HTTPRequest", "Place", "Provider", "Route", "Signer", "as_it_is"]
 
@@ -127,6 +128,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth
     list_headers: tuple[str, ...] = ()
     tidy: Callable[[str], str] = _unchanged
+
+    def __post_init__(self) -> None:
+        if isinstance(self.base_url, str) and without_userinfo(self.base_url) != self.base_url:
+            msgspec.structs.force_setattr(self, "base_url", SecretURL(self.base_url))
 
     @property
     def title(self) -> str:

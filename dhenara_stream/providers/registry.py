@@ -213,11 +213,14 @@ def http_request(route: Route, request: ChatRequest) -> HTTPRequest:
     wire = route.place(msgspec.structs.replace(wire, headers=headers), request)
     address, user = _without_user(_base_url(provider, route, api))
     proof, signer = _proof(provider, wire, api)
+    notes = list(wire.adjustments)
+    if "authorization" in user and "authorization" in proof.keys() - wire.headers.keys():
+        notes.append("base_url: its user and password are sent instead of the API key")
     return HTTPRequest(
         url=_joined(address, wire.path),
         headers={**proof, **user, **wire.headers},
         body=_encoded(wire.body),
-        adjustments=tuple(wire.adjustments),
+        adjustments=tuple(notes),
         output_tool=wire.output_tool,
         signer=signer,
     )
@@ -275,7 +278,8 @@ def _encoded(body: Mapping[str, object]) -> bytes:
 def _base_url(provider: Provider, route: Route, api: AIModelAPI) -> str:
     given, where = _given_address(provider, route, api)
     if not given:
-        given = provider.base_url if isinstance(provider.base_url, str) else provider.base_url(api)
+        own = provider.base_url
+        given = _plain(own) if isinstance(own, str) else own(api)
     base = given.strip().rstrip("/")
     wrong = _address_problem(base)
     if wrong:
@@ -291,8 +295,7 @@ def _given_address(provider: Provider, route: Route, api: AIModelAPI) -> tuple[s
     """The address that the config or the environment gives, and where it stands."""
     for key in provider.base_url_keys:
         if value := api.config.get(key):
-            plain = value.reveal() if isinstance(value, Secret) else str(value)
-            return plain, f"config[{key!r}]"
+            return _plain(str(value) if not isinstance(value, Secret) else value), f"config[{key!r}]"
     for name in route.base_url_envs or provider.base_url_envs:
         if value := os.environ.get(name, "").strip():
             return value, f"${name}"

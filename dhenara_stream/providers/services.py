@@ -48,7 +48,7 @@ def compatible(
         path: Where it answers, below the address.
         quirks: How it differs from OpenAI's; like most servers if not given.
     """
-    host = urlsplit(base_url).netloc
+    host = urlsplit(base_url).netloc.rpartition("@")[2].lower()
     return Provider(
         api_provider=AIModelAPIProviderEnum.OPENAI_COMPATIBLE,
         name=name,

@@ -234,6 +234,15 @@ def test_the_line_is_over_after_a_second() -> None:
     shared = SharedWait()
     shared.told(10.0, 2.0)
     assert [shared.turn(13.1) for _ in range(3)] == [13.1] * 3
+    assert shared.turn(13.0) < shared.turn(13.0)
+
+
+def test_a_wait_with_the_same_end_gives_no_turn_a_second_time() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 2.0)
+    first = shared.turn(11.0)
+    shared.told(11.0, 1.0)
+    assert shared.turn(11.0) > first
 
 
 def test_the_longest_wait_counts() -> None:

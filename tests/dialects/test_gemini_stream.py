@@ -710,7 +710,21 @@ def test_an_argument_without_a_value_says_nothing() -> None:
     (item,) = contents(
         chunk(call("f", **ON)), chunk(call(partialArgs=[{"jsonPath": "$.a"}, 7, {}]))
     )
-    assert item.arguments == {}
+    assert (item.arguments, item.parse_error) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "path"), [([], [0]), ([(["a"], "x")], ["a"])], ids=["no object", "text and number"]
+)
+def test_an_argument_without_a_place_stands_as_it_came_and_is_the_last(
+    before: list[tuple[list[str | int], Any]], path: list[str | int]
+) -> None:
+    writer = ArgumentsWriter()
+    writer.start()
+    for place, value in before:
+        writer.put(place, value, {})
+    assert writer.put(path, 7, {"came": 7}) == '{"came":7}'
+    assert writer.end() == ""
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ WHOLE = sse(START, HELLO, END, STOP)
 
 
 @asynccontextmanager
-async def lasting(seconds: float, *, within: float = 0.25) -> AsyncIterator[None]:
-    """See that what is done in here takes so long, and at most ``within`` seconds longer.
+async def lasting(seconds: float) -> AsyncIterator[None]:
+    """See that what is done in here takes so long, and at most 250 ms longer.
 
     What the machine takes for others does not count: a timer beside it tells how much that is.
     """
@@ -187,7 +187,7 @@ async def lasting(seconds: float, *, within: float = 0.25) -> AsyncIterator[None
         passed = anyio.current_time() - begun
         tasks.cancel_scope.cancel()
     assert passed > seconds - 0.005
-    assert passed - late < seconds + within
+    assert passed - late < seconds + 0.25
 
 
 # --- what is left

@@ -105,7 +105,8 @@ def test_the_next_attempt_is_made_exactly_when_the_provider_says(
         first, second, third = service.asked
         assert second - first == pytest.approx(seconds, abs=1e-3)
         doubled = seconds * 2 if seconds == OURS else seconds
-        assert third - second == pytest.approx(doubled, abs=1e-3)
+        # Calls that were told to wait go out one after the other: a moment may come on top.
+        assert third - second == pytest.approx(doubled, abs=0.05)
 
     virtual.run(backend, main)
 

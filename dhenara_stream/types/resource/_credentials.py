@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from dhenara_stream.errors import ConfigError
 
-__all__ = ["check_suffix", "default_path", "read_credentials"]
+__all__ = ["CredentialsFileNotFoundError", "check_suffix", "default_path", "read_credentials"]
 
 _DIRECTORY_VARIABLE = "DAI_SECRET_CONFIG_DIR"
 _DEFAULT_DIRECTORY = "/run/secrets/dai"
@@ -26,7 +26,7 @@ _DEFAULT_DIRECTORY = "/run/secrets/dai"
 _Parsed = tuple[object, str | None]
 
 
-class _FileMissing(ConfigError, FileNotFoundError):
+class CredentialsFileNotFoundError(ConfigError, FileNotFoundError):
     """There is no such credentials file."""
 
 
@@ -60,7 +60,7 @@ def read_credentials(path: Path) -> dict[Any, Any]:
     try:
         entries, problem = _entries(path, parse)
     except FileNotFoundError as error:
-        raise _FileMissing(
+        raise CredentialsFileNotFoundError(
             f"{path}: no such credentials file; give credentials_file, or set "
             f"{_DIRECTORY_VARIABLE} to the directory of dai_credentials.yaml"
         ) from error

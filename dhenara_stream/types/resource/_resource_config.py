@@ -21,7 +21,7 @@ from dhenara_stream.types.shared.base import BaseEnum, InputModel
 
 from ._credentials import default_path, read_credentials
 from ._mapping import MODEL_TO_API_MAPPING
-from ._template import write_template
+from ._template import unfilled, write_template
 
 __all__ = [
     "ResourceConfig",
@@ -149,8 +149,8 @@ class ResourceConfig(InputModel):
             init_endpoints: Make an endpoint for each model (of all foundation models if there
                 are none), with the first account that serves it; its ``reference_number`` is
                 ``<model name>_<provider>``.
-            strict: Raise for an entry that makes no account, e.g. one without a key; without
-                it such an entry is logged and skipped.
+            strict: Raise for an entry that makes no account, e.g. one without a key, or one of
+                the template that is not filled in; without it such an entry is logged and skipped.
 
         Raises:
             ConfigError: Naming the file, and the line or the provider. Where there is no such
@@ -242,8 +242,12 @@ def _apis(path: Path, strict: bool) -> list[AIModelAPI]:
 def _api(provider: Any, entry: Any) -> AIModelAPI:
     if not isinstance(entry, Mapping):
         raise ConfigError("expected fields like api_key, credentials and config")
-    items = cast("Mapping[str, Any]", entry).items()
-    fields = {str(name): value for name, value in items if value is not None}
+    given = cast("Mapping[str, Any]", entry)
+    if (name := unfilled(given)) is not None:
+        raise ConfigError(
+            f"{name}: is still the template's placeholder; put in your own, or delete the entry"
+        )
+    fields = {str(name): value for name, value in given.items() if value is not None}
     return AIModelAPI.model_validate({**fields, "provider": provider})
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dhenara_stream.errors import ConfigError
+from dhenara_stream.types.shared._coerce import is_mapping
 
 from ._credentials import check_suffix
 
-__all__ = ["write_template"]
+__all__ = ["unfilled", "write_template"]
 
 _Table: TypeAlias = "Mapping[str, str | _Table]"
 
@@ -54,6 +56,20 @@ _TEMPLATE: _Table = {
         "config": {"base_url": "https://your-server.example/v1"},
     },
 }
+
+
+_PLACEHOLDER = re.compile(r"<YOUR_\w+>")
+
+
+def unfilled(entry: Mapping[Any, Any]) -> str | None:
+    """The name of the first value that is still the template's, e.g. ``config.region``."""
+    for key, value in entry.items():
+        if is_mapping(value):
+            if (inner := unfilled(value)) is not None:
+                return f"{key}.{inner}"
+        elif isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()):
+            return str(key)
+    return None
 
 
 def write_template(path: Path) -> None:

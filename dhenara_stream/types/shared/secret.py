@@ -93,12 +93,17 @@ def check_secret(value: str) -> str | None:
 
 # A shorter header value is no key, and would be found in any text.
 MIN_SECRET = 8
+_AFTER_SCHEME = re.compile(r"[\w-]+ (\S+)")
 
 
 def longer_secrets(values: Iterable[str]) -> list[str]:
-    """The plain values of the sealed ones among these, but for those too short to be a secret."""
+    """The plain values of the sealed ones among these, but for those too short to be a secret.
+
+    Of ``Bearer <key>`` and the like the key, too. The longest come first: one may hold another.
+    """
     plain = [value.reveal() for value in values if isinstance(value, Secret)]
-    return [value for value in plain if len(value) >= MIN_SECRET]
+    bare = [match[1] for value in plain if (match := _AFTER_SCHEME.fullmatch(value))]
+    return sorted((v for v in plain + bare if len(v) >= MIN_SECRET), key=len, reverse=True)
 
 
 def redacted(value: Any, secrets: Iterable[str]) -> Any:

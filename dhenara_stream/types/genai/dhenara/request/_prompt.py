@@ -137,12 +137,14 @@ class TextTemplate(InputModel, kw_only=True):
                 )
 
     def render(self, values: Dict) -> str:
-        """The text with ``values``, else the defaults, in place; others stay as they are.
+        """The text with ``values``, else the defaults, in place.
 
-        What a value says is not rendered again.
+        What a value says is not rendered again. With ``disable_checks`` a variable that has
+        neither stays as it is, and a value for none is left out.
 
         Raises:
-            ConfigError: If a value is not allowed.
+            ConfigError: If a value is not allowed, a variable has none, or a value is for a
+                variable that does not occur.
         """
 
         def value_of(variable: re.Match[str]) -> str:
@@ -150,15 +152,20 @@ class TextTemplate(InputModel, kw_only=True):
             props = self.variables.get(name) or TextTemplateVariableProps()
             value = values.get(name, props.default)
             if value is None:
-                return variable[0]
+                if self.disable_checks:
+                    return variable[0]
+                raise ConfigError(f"prompt variable {name!r}: has no value; give it in variables")
             if props.allowed is not None and value not in props.allowed:
                 raise ConfigError(f"prompt variable {name!r}: {value!r} is not in {props.allowed}")
             return str(value)
 
+        unknown = () if self.disable_checks else values.keys() - set(_VARIABLE.findall(self.text))
+        for name in sorted(unknown, key=str):
+            raise ConfigError(f"prompt variable {name!r}: does not occur in the text")
         return _VARIABLE.sub(value_of, self.text)
 
 
-_VARIABLE = re.compile(r"\$var\{([^{}]*)\}")
+_VARIABLE = re.compile(r"\$var\{([^{}]+)\}")
 
 
 class PromptText(InputModel, kw_only=True):
@@ -186,7 +193,9 @@ class PromptConfig(InputModel, kw_only=True):
 
 
 def _rendered(text: str | PromptText, values: Dict) -> str:
-    return text if isinstance(text, str) else text.render(values)
+    if not isinstance(text, str):
+        return text.render(values)
+    return TextTemplate(text=text).render(values) if values else text
 
 
 class Prompt(InputModel, kw_only=True):
@@ -195,7 +204,8 @@ class Prompt(InputModel, kw_only=True):
     Attributes:
         role: Who says it.
         text: What is said.
-        variables: Values for the variables of a template.
+        variables: Values for the variables of a template. With any, a plain text is one, too;
+            without, it is sent as it is.
         files: Images, PDFs and text files that belong to it.
         config: Limits on its length.
         cache_control: Marks the end of a prefix that the provider may cache, where it takes
@@ -236,7 +246,7 @@ class Prompt(InputModel, kw_only=True):
 
 
 class SystemInstruction(InputModel, kw_only=True):
-    """What the model is told before the conversation."""
+    """What the model is told before the conversation; its variables are as a prompt's."""
 
     text: str | PromptText
     variables: Dict = msgspec.field(default_factory=Dict)

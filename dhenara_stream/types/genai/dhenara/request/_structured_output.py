@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -59,6 +60,8 @@ class StructuredOutputConfig(InputModel, kw_only=True):
         """``data`` as an instance of the class; ``data`` itself without one.
 
         Without a class it is held against the schema where the extra ``schema`` is installed.
+        What is wrong with the schema itself, or strange to Python (an ECMA pattern, a ``$ref``
+        that leads nowhere), is not held against the answer: the provider took the schema.
 
         Raises:
             ValueError: If it does not fit.
@@ -110,9 +113,12 @@ def _hold_against(schema: dict[str, Any], data: dict[str, Any]) -> None:
         registry: Any = importlib.import_module("referencing").Registry()
     except ImportError:
         return
-    # With a registry of its own, nothing that a schema refers to is fetched.
-    validator = validators.validator_for(schema)(schema, registry=registry)
-    error = importlib.import_module("jsonschema.exceptions").best_match(validator.iter_errors(data))
+    found: list[Any] = []
+    with suppress(Exception):  # where the checker fails, only what it found until then counts
+        # With a registry of its own, nothing that a schema refers to is fetched.
+        validator = validators.validator_for(schema)(schema, registry=registry)
+        found.extend(validator.iter_errors(data))
+    error = importlib.import_module("jsonschema.exceptions").best_match(found)
     if error is not None:
         raise ValueError(f"{error.json_path}: {error.message}")
 
