@@ -217,7 +217,10 @@ def test_a_wrong_key_is_refused_without_showing_it(
     ("argv", "known"),
     [
         (["--provider", "nobody"], "--provider: 'nobody' is not known; known: anthropic"),
-        (["--model", "gpt-none"], "--model: 'gpt-none' is not known; known: claude-"),
+        (
+            ["--model", "gpt-none"],
+            "--model: 'gpt-none' is not known; did you mean 'gpt-4o'?; known",
+        ),
         (
             ["--provider", "anthropic", "--model", "gpt-none"],
             "--model: anthropic has no 'gpt-none'; known: claude-",

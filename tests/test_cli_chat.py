@@ -566,6 +566,8 @@ def test_every_field_of_a_call_can_be_given_or_is_left_out_on_purpose() -> None:
         (["--schema", "{1}"], "--schema: no JSON object"),
         (["-m", "nothing"], "--model: 'nothing' is not known (say whose it is: PROVIDER/MODEL)"),
         (["-m", "nobody/nothing"], "'nobody/nothing' is not known"),
+        (["-m", "gtp-5.4-mini"], "is not known; did you mean 'gpt-5.4-mini'? (say whose it is"),
+        (["--provider", "anthropc"], "is not known; did you mean 'anthropic'?; known: anthropic"),
         (["--provider", "nobody"], "--provider: 'nobody' is not known; known: anthropic, openai"),
         (["--provider", "groq"], "--model: which one of groq?"),
         (["--base-url", "nowhere", "-m", "x"], "base_url"),

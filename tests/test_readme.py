@@ -54,6 +54,7 @@ def test_the_python_blocks_run_one_after_the_other_in_one_session() -> None:
             **sim.base_urls,
             ANTHROPIC_API_KEY="sk-not-a-real-key",
             GEMINI_API_KEY="not-a-real-key",
+            GROQ_API_KEY="not-a-real-key",
         )
 
     assert done.returncode == 0, done.stderr

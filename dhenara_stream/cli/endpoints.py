@@ -19,6 +19,7 @@ from dhenara_stream.types import (
     ResourceConfig,
 )
 from dhenara_stream.types.genai.foundation_models import ALL_CHAT_MODELS, FoundationModelFns
+from dhenara_stream.types.shared.base import did_you_mean
 
 __all__ = [
     "ANY_KEY",
@@ -79,7 +80,10 @@ def provider_named(name: str, providers: Iterable[Provider]) -> Provider:
     """
     known = {provider.title: provider for provider in providers}
     if name not in known:
-        raise ConfigError(f"--provider: {name!r} is not known; known: {titles(known.values())}")
+        hint = did_you_mean(name, known)
+        raise ConfigError(
+            f"--provider: {name!r} is not known{hint}; known: {titles(known.values())}"
+        )
     return known[name]
 
 
@@ -98,8 +102,11 @@ def provider_serving(model_name: str, providers: Iterable[Provider], advice: str
     for provider in providers:
         if model_name in models_of(provider):
             return provider
-    known = ", ".join(dict.fromkeys(name for p in providers for name in models_of(p)))
-    raise ConfigError(f"--model: {model_name!r} is not known{advice}; known: {known}")
+    known = dict.fromkeys(name for p in providers for name in models_of(p))
+    hint = did_you_mean(model_name, known)
+    raise ConfigError(
+        f"--model: {model_name!r} is not known{hint}{advice}; known: {', '.join(known)}"
+    )
 
 
 def account(

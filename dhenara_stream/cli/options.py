@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -11,6 +10,7 @@ import msgspec
 
 from dhenara_stream import ConfigError
 from dhenara_stream.types import AIModelCallConfig
+from dhenara_stream.types.shared.base import did_you_mean
 
 __all__ = ["KNOWN", "call_fields"]
 
@@ -102,9 +102,7 @@ def _decoded(key: str, text: str) -> Any:
 
 
 def _unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, KNOWN, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     return (
-        f"-o: {key!r} is not known{hint}; known: {', '.join(KNOWN)}. Other fields of the request "
-        "body go into options, as JSON"
+        f"-o: {key!r} is not known{did_you_mean(key, KNOWN)}; known: {', '.join(KNOWN)}. Other "
+        "fields of the request body go into options, as JSON"
     )

@@ -80,6 +80,11 @@ class AWSEventStreamDecoder:
         self._held = 0
         self._wanted = _PRELUDE.size
 
+    @property
+    def pending(self) -> bool:
+        """Whether a frame is under way."""
+        return self._held > 0
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The events that ``data`` completes.
 

@@ -26,6 +26,11 @@ class NDJSONDecoder:
         self._limit = max_event_bytes
         self._line = bytearray()  # the line under way
 
+    @property
+    def pending(self) -> bool:
+        """Whether a line is under way; blank space is none."""
+        return bool(self._line) and not self._line.isspace()
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The events that ``data`` completes.
 

@@ -22,7 +22,8 @@ __all__ = [
 
 # A provider that asks for more than this is believed, and the wait is the caller's to decide.
 MAX_RETRY_AFTER = 60.0
-# After a shared wait: eight calls in the first 100 ms, until the line has had its time.
+# After a shared wait: eight calls in the first 100 ms, then more and more, so that a line ends
+# however many come. It is kept for so long at least.
 _SPACING = 0.0125
 _LINE_SECONDS = 1.0
 # Far above any delay, and a float can still hold it.
@@ -73,10 +74,10 @@ class SharedWait:
 
     def turn(self, now: float) -> float:
         """When one more call may go out; ``now`` where nothing is waited for."""
-        if now > self.until + _LINE_SECONDS:
+        if now > max(self.until + _LINE_SECONDS, self._next):
             return now
         turn = max(now, self._next)
-        self._next = turn + _SPACING
+        self._next = turn + _SPACING / (1 + turn - self.until)
         return turn
 
 

@@ -22,8 +22,11 @@ Where model servers leave the standard, so does this reader, and each leniency h
 - ``ignore_empty``: an event whose data is empty is dropped; the standard delivers it.
 - ``bare_json``: a JSON text among the lines of an event, which the standard takes for unknown
   fields, makes an event of its own, after the others of the same block. It begins with a line
-  that begins with ``{`` or ``[``; its lines are all that are no fields. So Google's servers end a
-  stream with an error, printed over many lines (wire.md 5.3). What is no JSON is ignored.
+  that begins with ``{``, ``[`` or ``,``; its lines are all that are no fields. So Google's servers
+  end a stream with an error, printed over many lines (wire.md 5.3), which may be the rest of a
+  list. Lines that are no JSON together are several texts, each of which begins with a line that
+  begins with ``{``; brackets and commas of a list around them do not count. What is no JSON is
+  ignored.
 
 Limits and errors:
 
@@ -42,11 +45,14 @@ Limits and errors:
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import msgspec
 
 from dhenara_stream.errors import ConfigError, EventTooLarge
 
-__all__ = ["DEFAULT_MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent"]
+__all__ = ["BOM", "DEFAULT_MAX_EVENT_BYTES", "FIELDS", "SSEDecoder", "ServerSentEvent"]
 
 DEFAULT_MAX_EVENT_BYTES = 64 * 2**20
 """Images arrive as a single event: 2 MB were seen, and 4K ones in base64 may be ten times that.
@@ -66,9 +72,13 @@ _MAX_NAMES = 32
 _MAX_NAME_LINE = 64
 """Bounds of the cache of event names: providers use about twenty short ones."""
 
-_FIELDS = (b"data", b"event", b"error", b"id", b"retry")
+FIELDS = (b"data", b"event", b"error", b"id", b"retry")
+"""The names of all fields that are read."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""What a body may begin with, to be skipped."""
+
+_LIST_SIGNS = re.compile(rb"\A[\[,][\[, \t]*")  # before an object; other lines are indented
 _CR, _LF, _COLON = b"\r\n:"  # as numbers: searching bytes for one is eight times as fast
 
 
@@ -163,6 +173,11 @@ class SSEDecoder:
         self._id = self.last_event_id
         self._weight = 0  # of the event's complete lines; not 0 exactly if there are any
 
+    @property
+    def pending(self) -> bool:
+        """Whether an event is under way; a comment that is still coming is none."""
+        return self._weight > 0 or (bool(self._line) and self._line[0] != _COLON)
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Take the next bytes of the stream and return the events that they complete.
 
@@ -215,11 +230,11 @@ class SSEDecoder:
 
     def _without_bom(self, data: bytes) -> bytes:
         head = (self._bom or b"") + data
-        if _BOM.startswith(head):
+        if BOM.startswith(head):
             self._bom = head
             return b""
         self._bom = None
-        return head.removeprefix(_BOM)
+        return head.removeprefix(BOM)
 
     def _finish_event(self, data: bytes, events: list[ServerSentEvent]) -> bytes:
         """Read to the end of the event under way, if it is found; return the rest."""
@@ -320,7 +335,7 @@ class SSEDecoder:
             self._id = value.decode("utf-8", "replace")
         elif field == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry = int(value)
-        elif self._bare_json and field not in _FIELDS and (self._bare or line[0] in b"{["):
+        elif self._bare_json and field not in FIELDS and (self._bare or line[0] in b"{[,"):
             self._bare.append(line)
 
     def _read_name(self, line: bytes, value: bytes) -> str:
@@ -344,10 +359,9 @@ class SSEDecoder:
             self._add(events, self._errors, "error")
             self._errors = []
         if self._bare:
-            text = b"\n".join(self._bare)
+            texts = _json_texts(self._bare)
             self._bare = []
-            if _is_json(text):
-                events.append(ServerSentEvent(text, self._event, self._id))
+            events += [ServerSentEvent(text, self._event, self._id) for text in texts]
         self._event = ""
         self._weight = 0
 
@@ -355,6 +369,19 @@ class SSEDecoder:
         data = b"\n".join(lines)
         if data or not self._ignore_empty:
             events.append(ServerSentEvent(data, name, self._id))
+
+
+def _json_texts(lines: list[bytes]) -> list[bytes]:
+    """The JSON that lines are together, or else each object among them."""
+    whole = b"\n".join(lines)
+    if _is_json(whole):
+        return [whole]
+    starts = [at for at, line in enumerate(lines) if _LIST_SIGNS.sub(b"", line)[:1] == b"{"]
+    found = [
+        b"\n".join(lines[start:end]).strip(b"[,] \t\n")
+        for start, end in pairwise((*starts, len(lines)))
+    ]
+    return [text for text in found if _is_json(text)]
 
 
 def _is_json(text: bytes) -> bool:

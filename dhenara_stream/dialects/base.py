@@ -10,7 +10,7 @@ import msgspec
 from dhenara_stream.core.conversation import Turn
 from dhenara_stream.core.deltas import Delta
 from dhenara_stream.core.sse import ServerSentEvent
-from dhenara_stream.errors import ProviderError
+from dhenara_stream.errors import ProtocolError, ProviderError
 from dhenara_stream.types.genai.ai_model import AIModelEndpoint
 from dhenara_stream.types.genai.dhenara.request import AIModelCallConfig, SystemInstruction
 
@@ -42,6 +42,7 @@ class WireRequest(msgspec.Struct, kw_only=True, frozen=True):
         body: The JSON body, as an object.
         adjustments: What was left out or changed because the model would refuse it, in words.
         output_tool: The tool that carries the structured output, where the model has no other way.
+        choices: How many answers it asks for.
     """
 
     path: str
@@ -49,6 +50,7 @@ class WireRequest(msgspec.Struct, kw_only=True, frozen=True):
     body: Mapping[str, Any]
     adjustments: Sequence[str] = ()
     output_tool: str | None = None
+    choices: int = 1
 
 
 class ErrorReply(msgspec.Struct, kw_only=True, frozen=True):
@@ -69,7 +71,7 @@ class StreamDecoder(Protocol):
     complete: bool
 
     @property
-    def failure(self) -> ProviderError | None:
+    def failure(self) -> ProviderError | ProtocolError | None:
         """An error that came with something else, which is said first.
 
         Whoever hands that out raises it then; else the next call does.

@@ -41,6 +41,7 @@ __all__ = [
     "call_token",
     "check_names",
     "check_number",
+    "check_output_type",
     "file_data",
     "free_name",
     "media_type",
@@ -142,10 +143,18 @@ class Draft:
         """
         names = self.settings.unsupported_parameters
         if body.get("tools") and "tools" in names:
-            raise self.lacks("tools", "tools", "no 'tools' in its unsupported_parameters")
+            asked, feature = self._what_needs_tools()
+            raise self.lacks(asked, feature, "no 'tools' in its unsupported_parameters")
         for name in names:
             if body.pop(name, None) is not None:
                 self.refused(name)
+
+    def _what_needs_tools(self) -> tuple[str, str]:
+        config = self.config
+        given = config.tools or config.hosted_tools or config.options.get("tools")
+        if config.output_config is None or given:
+            return "tools", "tools"
+        return "structured_output", "structured output"  # whose tool is the only one
 
     def drop_exclusive(self, body: Dict) -> None:
         """Leave out all fields but one of each group of which the model takes one."""
@@ -178,6 +187,30 @@ class Draft:
         if effort != wanted and self.config.reasoning_effort:
             self.note("reasoning_effort", f"{effort}, the nearest that the model has")
         return effort
+
+    def output_limit(self, *, reasons: bool = True) -> int:
+        """The tokens that the answer may take: as many as asked for, and as the model gives.
+
+        Args:
+            reasons: Whether the limit is that of reasoning, where the model has one and is asked.
+        """
+        limit, _ = self.config.get_max_output_tokens(self.model)
+        if not reasons:
+            limit = min(limit, self.settings.max_output_tokens)
+        if limit < (self.config.max_output_tokens or 0):
+            self.note("max_output_tokens", f"{limit}, the most that the model gives")
+        return limit
+
+    def output_schema(self) -> Dict:
+        """A copy of the schema that the answer has to fit.
+
+        Raises:
+            ConfigError: If it cannot be sent, or is that of no object.
+        """
+        output = self.config.output_config
+        schema: Dict = plain_copy("structured_output", output.output_schema if output else {})
+        check_output_type(schema.get("type", "object"))
+        return schema
 
     def budget(self) -> int | None:
         """The tokens to reason with: as many as asked for, and as the answer leaves."""
@@ -294,6 +327,16 @@ def check_number(name: str, value: Any, least: float, most: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not least <= value <= most:
         raise ConfigError(f"options[{name!r}]: expected a number from {least} to {most}")
+
+
+def check_output_type(kind: Any) -> None:
+    """See that the type of the structured output is the one that every API takes.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if kind != "object":
+        raise ConfigError("structured_output: the schema's type must be 'object'")
 
 
 def check_names(names: list[str]) -> None:

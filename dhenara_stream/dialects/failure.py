@@ -39,7 +39,7 @@ class KeepsFailure:
         failure: The error that is kept; the next call raises it.
     """
 
-    failure: ProviderError | None = None
+    failure: ProviderError | ProtocolError | None = None
 
     def raise_kept(self) -> None:
         """Raise the error that is kept, if there is one."""
@@ -51,6 +51,7 @@ class KeepsFailure:
 
         Raises:
             ProviderError: If nothing came with it.
+            ProtocolError: The same, if that is the error.
         """
         failure = self.failure
         if failure is not None and not said:

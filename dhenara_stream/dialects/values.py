@@ -16,6 +16,7 @@ __all__ = [
     "as_index",
     "as_list",
     "as_text",
+    "leading_elements",
     "merged",
     "payloads",
     "unreadable",
@@ -37,6 +38,11 @@ _ESCAPE = re.compile(
     r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+
+
+_DECODER = json.JSONDecoder()
+_LIST_START = re.compile(r"\s*\[\s*")
+_LIST_COMMA = re.compile(r"\s*,\s*")
 
 
 def _replace_lone(escape: re.Match[str]) -> str:
@@ -63,6 +69,21 @@ def payloads(data: bytes) -> list[Any]:
         if len(lines) < 2:
             raise
     return [value for line in lines for value in payloads(line)]
+
+
+def leading_elements(data: bytes) -> list[Any]:
+    """The whole elements that a JSON list begins with, which breaks off; none of other data."""
+    text = _ESCAPE.sub(_replace_lone, data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    found: list[Any] = []
+    start = _LIST_START.match(text)
+    while start is not None:
+        try:
+            value, end = _DECODER.raw_decode(text, start.end())
+        except (ValueError, RecursionError):
+            return found
+        found.append(value)
+        start = _LIST_COMMA.match(text, end)
+    return found
 
 
 def as_dict(value: Any) -> Dict:

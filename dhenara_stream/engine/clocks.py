@@ -33,7 +33,7 @@ class Clocks:
         sent: When the request was sent.
         read: When bytes were last read; the response's head counts.
         content: When content last came; before any, when the head did.
-        event: When an event last came; pings that are comments are none.
+        event: When an event, or a piece of one, last came; pings that are comments are none.
         has_head: Whether this attempt's response has begun.
         has_event: Whether this attempt's first event has come.
     """

@@ -35,6 +35,9 @@ class _Framing(Protocol):
     @property
     def error(self) -> ProtocolError | None: ...
 
+    @property
+    def pending(self) -> bool: ...
+
     def feed(self, data: bytes) -> list[ServerSentEvent]: ...
 
     def flush(self) -> list[ServerSentEvent]: ...
@@ -56,18 +59,24 @@ class BodyEvents:
     def __init__(self, *, status: int, content_type: str, max_event_bytes: int) -> None:
         self._status = status
         self._content_type = content_type
+        self._kind = content_type.lower()
         self._limit = max_event_bytes
         self._framing: _Framing | None = None
         self._is_document = False
         self._pieces: list[bytes] = []  # of a document, or of what begins nobody knows what
         self._size = 0
-        if _AWS_EVENT_STREAM in content_type:
+        if _AWS_EVENT_STREAM in self._kind:
             self._framing = AWSEventStreamDecoder(max_event_bytes=max_event_bytes)
 
     @property
     def error(self) -> ProtocolError | None:
         """What broke the events, to be raised after those before it."""
         return None if self._framing is None else self._framing.error
+
+    @property
+    def pending(self) -> bool:
+        """Whether an event is under way: it has begun, and lacks its end."""
+        return self._framing is not None and self._framing.pending
 
     def feed(self, data: bytes) -> Sequence[ServerSentEvent]:
         """The events that the next bytes complete; of a document there are none.
@@ -113,7 +122,7 @@ class BodyEvents:
         if _BOM.startswith(start) or (not head and len(start) <= MAX_EXCERPT):
             return None
         if head[:1] in (b"{", b"["):
-            if any(kind in self._content_type for kind in _NDJSON):
+            if any(kind in self._kind for kind in _NDJSON):
                 return NDJSONDecoder(max_event_bytes=self._limit)
             self._is_document = True
             return None
@@ -124,11 +133,11 @@ class BodyEvents:
     def _may_be_sse(self, head: bytes) -> bool:
         # Cut within the field's name, it is the field's beginning.
         known = any(head.startswith(field) or field.startswith(head) for field in _FIELDS)
-        return (bool(head) and known) or _SSE in self._content_type
+        return (bool(head) and known) or _SSE in self._kind
 
     def _unexpected(self, body: bytes) -> ProtocolError:
         if not body.strip():
-            if _SSE in self._content_type:
+            if _SSE in self._kind:
                 return TruncatedStream("the answer ended before it began")
             return UnexpectedResponse(
                 f"the server answered {self._status} with an empty body", http_status=self._status

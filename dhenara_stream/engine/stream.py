@@ -73,6 +73,8 @@ ERROR_BODY_SECONDS = 5.0
 # A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
 DEAD_WITHIN = 0.5
 
+_ON_ITS_WAY = "The request is on its way"
+_WAITING = "Waiting, since the provider asked for it"
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 
@@ -102,7 +104,7 @@ class ChatStream:
             status=ExternalApiCallStatusEnum.REQUEST_SEND,
             api_provider=call.api_provider,
             model=call.model,
-            message="The request is on its way",
+            message=_ON_ITS_WAY,
             timing=self._timing,
             data={"adjustments": list(call.request.adjustments)}
             if call.request.adjustments
@@ -127,6 +129,8 @@ class ChatStream:
         self._connecting = False
         self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
+        self._events: BodyEvents  # of the response under way
+        self._turn = -math.inf  # the place in line that a refused call keeps
         self._reused = False
         self._revived = False
         self._complete = False
@@ -287,11 +291,16 @@ class ChatStream:
             return
         now = anyio.current_time()
         wait = None if last else self._retry.wait(error, self._timing.attempts)
-        if error.retry_after is not None and error.retry_after <= MAX_RETRY_AFTER:
-            self._transport.shared_wait().told(now, error.retry_after)
+        asked = (error.retry_after or 0.0) if error.retryable else 0.0
+        shared = self._transport.shared_wait()
+        if 0 < asked <= MAX_RETRY_AFTER:
+            shared.told(now, asked)
         if wait is not None and now + wait < self._clocks.deadline:
             self._ready.clear()
             self._start_answer()
+            if asked:
+                self._turn = shared.turn(now)  # before those that come while it waits
+                self.status.message = _WAITING
             await self._sleep(wait)
             return
         self._end_with(error)
@@ -308,7 +317,7 @@ class ChatStream:
 
     async def _sleep(self, seconds: float) -> None:
         with _Interruptible(self, math.inf):
-            await anyio.sleep(seconds)
+            await self._transport.sleep(seconds)
 
     def _end_with(self, error: DhenaraStreamError) -> None:
         error.provider = error.provider or self.call.api_provider
@@ -337,14 +346,32 @@ class ChatStream:
     # --- connecting
 
     async def _take_turn(self) -> None:
-        """Wait with the other calls of this client, if one was told to."""
+        """Wait with the other calls of this client, if one was told to.
+
+        A call whose deadline lies before its turn does not wait to fail: it is sent at once. So
+        such calls find out whether the provider has let go of its limit.
+
+        Raises:
+            StreamInterrupted: If the stream or its client was closed while it waited.
+        """
+        self._check_open()
         shared = self._transport.shared_wait()
         now = anyio.current_time()
-        turn = shared.turn(now)
+        turn = self._turn if self._turn >= shared.until else shared.turn(now)
+        self._turn = -math.inf
         while now < turn < self._clocks.deadline:
+            self.status.message = _WAITING
             await self._sleep(turn - now)
+            self._check_open()
             now = anyio.current_time()
             turn = shared.turn(now) if now < shared.until else now
+        self.status.message = _ON_ITS_WAY
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise _stream_closed()
+        if self._is_client_closed:
+            raise _client_closed()
 
     async def _connect(self) -> None:
         await self._take_turn()
@@ -366,6 +393,7 @@ class ChatStream:
             with _Interruptible(self, self._clocks.next()) as scope:
                 trace.follow = partial(self._follow, scope)
                 self._request = await signed(self.call.request)
+                self._check_open()
                 return await self._transport.send(self._request, limits, {"trace": trace})
             raise self._timeout(scope)
         finally:
@@ -409,7 +437,7 @@ class ChatStream:
     def _timeout(self, scope: anyio.CancelScope) -> TransportError:
         """The error of a wait that was ended: by a clock, or because the stream was closed."""
         if self._closing:
-            return StreamInterrupted("the stream was closed", retryable=False)
+            return _stream_closed()
         if self._connecting and scope.deadline < self._clocks.deadline:
             host = host_of(self.call.request.url)
             seconds = self.call.config.connect_timeout
@@ -479,7 +507,7 @@ class ChatStream:
 
     async def _read(self, body: AsyncGenerator[bytes, None]) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
-        may_be_complete = self._decoder.may_be_complete
+        may_be_complete = self._may_be_complete()
         deadline = self._clocks.next(may_be_complete=may_be_complete)
         with _Interruptible(self, deadline) as scope:
             data = await anext(body, None)
@@ -491,17 +519,30 @@ class ChatStream:
             return None  # a complete answer is no error because its body stays open
         raise self._timeout(scope)
 
+    def _may_be_complete(self) -> bool:
+        """Whether the answer would be complete if its body ended now, and nothing is under way.
+
+        Of several choices, one may begin when the others have ended.
+        """
+        if self.call.request.choices > 1:
+            return False
+        return self._decoder.may_be_complete and not self._events.pending
+
     def wait_in(self, scope: anyio.CancelScope | None) -> None:
         """Note the scope that the reading task waits in, so that closing can end the wait."""
         self._scope = scope
 
     def _feed(self, data: bytes) -> None:
-        for event in self._events.feed(data):
+        events = self._events
+        was_pending = events.pending
+        for event in events.feed(data):
             self._take_event(event)
             if self._complete:
                 return
-        if self._events.error is not None:
-            raise self._events.error
+        if events.error is not None:
+            raise events.error
+        if was_pending or events.pending:
+            self._clocks.event = self._clocks.read
 
     def _take_event(self, event: ServerSentEvent) -> None:
         self._see_event()
@@ -650,8 +691,12 @@ def _without_frames(error: DhenaraStreamError) -> DhenaraStreamError:
     return error
 
 
+def _stream_closed() -> StreamInterrupted:
+    return StreamInterrupted("the stream was closed", retryable=False)
+
+
 def _client_closed() -> DhenaraStreamError:
-    message = "the client was closed while the answer was read"
+    message = "the client was closed before the answer was complete"
     return StreamInterrupted(message, retryable=False)
 
 

@@ -418,21 +418,23 @@ class SyncChatStream:
 
     def __next__(self) -> StreamItem:
         link = self._link
-        while True:
-            try:
-                item = self._items.popleft()
-                break
-            except IndexError:
-                self._wait_for_items()
+        while (item := self._next_item()) is None:
+            self._wait_for_items()
         if link.full is not None:
             link.make_room()
         if isinstance(item[0], SSEErrorResponse):
             self.core.raise_if_asked()
         return item
 
+    def _next_item(self) -> StreamItem | None:
+        try:  # another thread may take the last one
+            return self._items.popleft()
+        except IndexError:
+            return None
+
     def _wait_for_items(self) -> None:
         if self._left_early:
-            raise UsageError(LEFT_EARLY) from None
+            raise UsageError(LEFT_EARLY)
         if not self._finished:
             self._wait(self._link.wait_for_items)
         if not self._items:

@@ -75,10 +75,22 @@ class Transport:
         self._dropped = weakref.finalize(self, self._loops.clear)
         self._waits: weakref.WeakKeyDictionary[object, SharedWait] = weakref.WeakKeyDictionary()
         self._dropped.atexit = False
+        self._sleeping: weakref.WeakKeyDictionary[object, set[anyio.CancelScope]]
+        self._sleeping = weakref.WeakKeyDictionary()
 
     def shared_wait(self) -> SharedWait:
         """What calls of this client wait for together, by the running loop's clock."""
         return self._waits.setdefault(_running_loop(), SharedWait())
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, at most until the running loop's connections are closed."""
+        sleeping = self._sleeping.setdefault(_running_loop(), set())
+        with anyio.CancelScope() as scope:
+            sleeping.add(scope)
+            try:
+                await anyio.sleep(seconds)
+            finally:
+                sleeping.discard(scope)
 
     def _loop_client(self) -> _LoopClient:
         if self._pid != os.getpid():
@@ -108,9 +120,12 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the running loop's connections. A client of the caller's stays open."""
-        client = self._loops.pop(_running_loop(), None)
+        loop = _running_loop()
+        self.closings += 1
+        for scope in self._sleeping.get(loop, ()):
+            scope.cancel()
+        client = self._loops.pop(loop, None)
         if client is not None:
-            self.closings += 1
             await client.aclose()
 
 

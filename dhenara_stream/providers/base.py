@@ -27,6 +27,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
         body: The JSON body.
         adjustments: What was left out because the model would refuse it, in words.
         output_tool: The tool that carries the structured output, if one does.
+        choices: How many answers it asks for.
         signer: Adds the headers that can be known only when it is sent.
     """
 
@@ -35,6 +36,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     adjustments: tuple[str, ...] = ()
     output_tool: str | None = None
+    choices: int = 1
     signer: Signer | None = None
 
 

@@ -222,6 +222,7 @@ def http_request(route: Route, request: ChatRequest) -> HTTPRequest:
         body=_encoded(wire.body),
         adjustments=tuple(notes),
         output_tool=wire.output_tool,
+        choices=wire.choices,
         signer=signer,
     )
 
@@ -295,11 +296,15 @@ def _given_address(provider: Provider, route: Route, api: AIModelAPI) -> tuple[s
     """The address that the config or the environment gives, and where it stands."""
     for key in provider.base_url_keys:
         if value := api.config.get(key):
-            return _plain(str(value) if not isinstance(value, Secret) else value), f"config[{key!r}]"
+            return _plain(value), f"config[{key!r}]"
     for name in route.base_url_envs or provider.base_url_envs:
         if value := os.environ.get(name, "").strip():
             return value, f"${name}"
     return "", f"config[{provider.base_url_keys[-1]!r}]"
+
+
+def _plain(value: Any) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 def _without_user(address: str) -> tuple[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from itertools import chain, repeat
 from typing import Any, TypeAlias, TypeVar, cast
 
 from dhenara_stream.errors import ConfigError
+from dhenara_stream.types.shared.secret import MASK
 
 from . import _check
 from ._json import decode
@@ -45,7 +46,6 @@ PROTOCOLS = (
     VertexClaude,
 )
 
-MASK = "***"
 _SECRET_HEADERS = frozenset(
     {
         *("api-key", "authorization", "cookie", "proxy-authorization", "x-api-key"),

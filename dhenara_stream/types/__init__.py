@@ -73,6 +73,7 @@ from .genai import (
     WebSearchHostedTool,
 )
 from .resource import (
+    CredentialsFileNotFoundError,
     ResourceConfig,
     ResourceConfigItem,
     ResourceConfigItemTypeEnum,
@@ -138,6 +139,7 @@ __all__ = [
     "ChatResponseUsage",
     "Content",
     "ContentType",
+    "CredentialsFileNotFoundError",
     "ExternalApiCallStatus",
     "ExternalApiCallStatusEnum",
     "FileContentData",

@@ -275,6 +275,13 @@ def test_a_frame_that_is_cut_is_no_event() -> None:
     assert decoder.flush() == []
 
 
+@pytest.mark.parametrize("held", [0, 1, 12, len(TRANSCRIPT) - 1])
+def test_a_frame_under_way_is_known(held: int) -> None:
+    decoder = AWSEventStreamDecoder(max_event_bytes=LIMIT)
+    decoder.feed(TRANSCRIPT + TRANSCRIPT[:held])
+    assert decoder.pending is (held > 0)
+
+
 class CountingDecoder(AWSEventStreamDecoder):
     """Counts how often the pieces are joined and looked at."""
 

@@ -52,6 +52,16 @@ def test_an_event_has_no_name_and_comes_with_its_line_feed() -> None:
     assert decoder.flush() == []
 
 
+@pytest.mark.parametrize(
+    ("stream", "pending"), [(b"", False), (b"{}\n", False), (b"{}\n \t\r", False), (b" {", True)]
+)
+def test_a_line_under_way_is_known(stream: bytes, pending: bool) -> None:
+    decoder = NDJSONDecoder(max_event_bytes=100)
+    for chunk in bytewise(stream):
+        decoder.feed(chunk)
+    assert decoder.pending is pending
+
+
 def test_a_line_that_is_too_long_ends_the_stream_after_the_events_before_it() -> None:
     decoder = NDJSONDecoder(max_event_bytes=4)
     assert decoder.feed(b"1234\n12345\n1\n") == [ServerSentEvent(b"1234")]

@@ -237,6 +237,23 @@ def test_the_line_is_over_after_a_second() -> None:
     assert shared.turn(13.0) < shared.turn(13.0)
 
 
+def test_nobody_overtakes_a_line_that_lasts_longer() -> None:
+    shared = SharedWait()
+    shared.told(10.0, 2.0)
+    last = max(shared.turn(11.0) for _ in range(300))
+    assert last > 13.5
+    assert shared.turn(13.4) > last
+
+
+def test_a_line_ends_however_many_come() -> None:
+    shared = SharedWait()
+    shared.told(0.0, 2.0)
+    arrivals = [at / 200 for at in range(10_000)]  # faster than the line goes at first
+    turns = [shared.turn(at) for at in arrivals]
+    assert turns == sorted(turns)
+    assert turns[-1] == arrivals[-1]
+
+
 def test_a_wait_with_the_same_end_gives_no_turn_a_second_time() -> None:
     shared = SharedWait()
     shared.told(10.0, 2.0)

@@ -189,6 +189,28 @@ def test_no_other_character_ends_a_line(text: str) -> None:
     assert data_of(f"data: a{text}b\n\n".encode()) == [f"a{text}b".encode()]
 
 
+@pytest.mark.parametrize(
+    ("stream", "pending"),
+    [
+        (b"", False),
+        (b"data: 1\n\n", False),
+        (b"data: 1\r\n\r", False),
+        (b": ping", False),
+        (b": ping\n", False),
+        (b"data: 1\n\nd", True),
+        (b"data: 1\n", True),
+        (b"data: 1\n: ping", True),
+        (b"id: 1\n", True),
+    ],
+)
+def test_an_event_under_way_is_known(stream: bytes, pending: bool) -> None:
+    for chunks in ([stream], bytewise(stream)):
+        decoder = SSEDecoder()
+        for chunk in chunks:
+            decoder.feed(chunk)
+        assert decoder.pending is pending
+
+
 def test_a_cr_ends_the_event_without_waiting_for_a_line_feed() -> None:
     assert SSEDecoder().feed(b"data: a\r\r") == [ServerSentEvent(b"a")]
 
@@ -779,7 +801,8 @@ def test_json_comes_after_the_other_events_of_its_block() -> None:
         b"[DONE]",
         b"[info] hello",
         b'{"error": {\n',
-        b'{"a": 1}\n{"b": 2}',
+        b',"a"',
+        b'["a",\n"b"',
         b' {"a": 1}',
         b'"a"',
         b"x: {}",
@@ -788,6 +811,24 @@ def test_json_comes_after_the_other_events_of_its_block() -> None:
 )
 def test_other_lines_are_ignored_as_the_standard_says(lines: bytes) -> None:
     assert outcome([b"data: {}\n\n" + lines + b"\n\ndata: {}\n\n"]).events == [HELLO, HELLO]
+
+
+@pytest.mark.parametrize(
+    ("lines", "texts"),
+    [
+        (b'{"a": 1}\n{"b": 2}', [b'{"a": 1}', b'{"b": 2}']),
+        (ERROR + b"\n" + ERROR, [ERROR, ERROR]),
+        (b",\n" + ERROR + b"\n]", [ERROR]),
+        (b"," + ERROR + b"]", [ERROR]),
+        (b"[" + ERROR, [ERROR]),
+        (b"[{}\n,\n" + ERROR + b"\n,\n{", [b"{}", ERROR]),
+        (b'{"cut":\n' + ERROR, [ERROR]),
+    ],
+)
+def test_lines_that_are_no_json_together_may_be_several(lines: bytes, texts: list[bytes]) -> None:
+    events = [ServerSentEvent(text) for text in texts]
+    assert read(b"data: {}\n\n" + lines + b"\n\n") == [HELLO, *events]
+    assert read(b"data: {}\n\n" + lines.replace(b"\n", b"\r\n")) == [HELLO, *events]
 
 
 def test_json_without_a_field_can_be_left_to_the_standard() -> None:

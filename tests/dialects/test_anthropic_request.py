@@ -585,7 +585,7 @@ def test_any_conversation_and_config_is_taken(
     ("limit", "wanted", "budget", "notes"),
     [
         (None, None, 32_000, 0),
-        (100_000, 5000, 5000, 0),
+        (100_000, 5000, 5000, 1),
         (4096, None, 3072, 0),
         (4096, 4000, 3072, 1),
         (1366, None, 1025, 0),

@@ -222,6 +222,29 @@ def test_other_documents_are_no_answers(body: str) -> None:
         GeminiDecoder().decode_document(body.encode())
 
 
+@pytest.mark.parametrize("rest", [',\n{"candidates":[{"ind', ",", "", "\n", ",nonsense]"])
+def test_of_a_list_that_breaks_off_the_whole_chunks_are_said(rest: str) -> None:
+    decoder = GeminiDecoder()
+    body = f"\ufeff [{json.dumps(chunk(text('hi')))}{rest}"
+    assert decoder.decode_document(body.encode()) == [d.TextDelta(0, "hi")]
+    assert isinstance(decoder.failure, TruncatedStream)
+    assert not decoder.complete
+
+
+def test_of_a_list_that_breaks_off_an_error_counts_first() -> None:
+    decoder = GeminiDecoder()
+    said = json.dumps([chunk(text("hi")), rpc_error("INTERNAL")])[:-1]
+    assert decoder.decode_document(said.encode()) == [d.TextDelta(0, "hi")]
+    assert isinstance(decoder.failure, ProviderError)
+    with pytest.raises(ProviderError):
+        GeminiDecoder().decode_document(json.dumps([rpc_error("INTERNAL")])[:-1].encode())
+
+
+def test_a_list_that_breaks_off_may_say_nothing() -> None:
+    with pytest.raises(TruncatedStream, match="breaks off"):
+        GeminiDecoder().decode_document(b'[{"candidates":[]},')
+
+
 def test_a_document_of_lines_is_a_list() -> None:
     lines = "\n".join(json.dumps(c) for c in (chunk(text("a")), chunk(text("b"), finish="STOP")))
     said = GeminiDecoder().decode_document(lines.encode())

@@ -115,6 +115,8 @@ def test_reasoning_of_a_model_without(name: str, config: Dict, argument: str) ->
         ("responses", {"reasoning": {"effort": "low"}}, "options['reasoning']"),
         ("responses", {"reasoning_effort": "low"}, "options['reasoning']"),
         ("gemini", {"thinking_config": {"thinking_level": "low"}}, "options['thinking_config']"),
+        ("gemini", {"thinking_config": {"include_thoughts": True}}, "options['thinking_config']"),
+        ("chat", {"reasoning_effort": "high"}, "options['reasoning_effort']"),
     ],
 )
 def test_reasoning_by_an_option_that_would_be_left_out(
@@ -123,6 +125,19 @@ def test_reasoning_by_an_option_that_would_be_left_out(
     with pytest.raises(ConfigError) as caught:
         build(name, PLAIN, options=options)
     assert_three_ways_out(caught.value.message, argument, "reasoning")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("chat", {"reasoning_effort": "none"}),
+        ("responses", {"reasoning_effort": "none"}),
+        ("gemini", {"thinking_config": {"include_thoughts": False}}),
+        ("gemini", {"thinking_config": {"thinking_budget": 0}}),
+    ],
+)
+def test_an_option_that_asks_for_no_reasoning_is_no_error(name: str, options: Dict) -> None:
+    build(name, PLAIN, options=options)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +219,33 @@ def test_structured_output_takes_the_other_way_where_there_is_one(
     wire = build(name, asked, structured_output=OUTPUT)
     assert wire.output_tool == "structured_output"
     both = model(unsupported_parameters=[*unsupported, "tools"])
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         build(name, both, structured_output=OUTPUT)
+    assert_three_ways_out(caught.value.message, "structured_output", "structured output")
+
+
+def test_tools_beside_structured_output_by_a_tool_are_named() -> None:
+    asked = model(unsupported_parameters=["output_config", "tools"])
+    with pytest.raises(ConfigError) as caught:
+        build("anthropic", asked, structured_output=OUTPUT, tools=TOOLS)
+    assert_three_ways_out(caught.value.message, "tools", "tools")
+
+
+@pytest.mark.parametrize("name", OF_EACH)
+@pytest.mark.parametrize("mode", ["native", "tool"])
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"type": "array", "items": {}}])
+def test_structured_output_is_an_object(name: str, mode: str, schema: Dict) -> None:
+    output = StructuredOutputConfig(output_schema=schema)
+    with pytest.raises(ConfigError, match=r"^structured_output: .* type must be 'object'"):
+        build(name, model(structured_output=mode), structured_output=output)
+
+
+@pytest.mark.parametrize("name", OF_EACH)
+def test_a_limit_above_the_models_is_lowered_and_told(name: str) -> None:
+    wire = build(name, PLAIN, max_output_tokens=10**7)
+    assert wire.adjustments == ["max_output_tokens: 10000, the most that the model gives"]
+    assert "10000" in str(wire.body)
+    assert build(name, PLAIN, max_output_tokens=10_000).adjustments == []
 
 
 @pytest.mark.parametrize("name", OF_EACH)

@@ -163,6 +163,24 @@ def test_an_answer_without_its_last_line_is_not_complete() -> None:
         OpenAIChatDecoder().decode_document(lines)
 
 
+@pytest.mark.parametrize("lenient", [False, True])
+def test_one_line_that_is_not_the_last_is_no_whole_answer(lenient: bool) -> None:
+    cut = body_of(line({"content": "The answer is"}))
+    for body in (cut, b"[" + cut + b"]"):
+        decoder = OpenAIChatDecoder(lenient_end=lenient)
+        with pytest.raises(TruncatedStream, match="last line"):
+            decoder.decode_document(body)
+        assert not decoder.complete
+
+
+def test_a_lenient_end_is_none_of_lines() -> None:
+    decoder = OpenAIChatDecoder(lenient_end=True)
+    (event,) = NDJSONDecoder(max_event_bytes=2**20).feed(body_of(line({"content": "a"})))
+    assert d.TextDelta(0, "a") in decoder.decode(event)
+    decoder.end()
+    assert not decoder.complete
+
+
 def test_an_error_among_the_lines_is_an_error() -> None:
     lines = body_of(line({"content": "a"}), {"error": "the model runner has stopped"})
     with pytest.raises(ProviderError, match="the model runner has stopped"):

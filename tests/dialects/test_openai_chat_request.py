@@ -29,6 +29,7 @@ from dhenara_stream.dialects.openai_chat import OpenAIChatDialect, Quirks
 from dhenara_stream.dialects.openai_chat.messages import BRIDGE, UNKNOWN_REASONING
 from dhenara_stream.dialects.openai_chat.request import build_request
 from dhenara_stream.dialects.openai_chat.stream import OpenAIChatDecoder
+from dhenara_stream.dialects.openai_responses import OpenAIResponsesDialect
 from dhenara_stream.dialects.schema import OPENAI, compiles, strict_schema
 from dhenara_stream.errors import ConfigError, ProtocolError, ProviderError
 from dhenara_stream.providers.registry import PROVIDERS, SERVICES
@@ -737,7 +738,7 @@ ALWAYS_THINKS = model_with(deepseek.DeepseekV4Pro, unsupported_parameters=["thin
         (ALWAYS_THINKS, DEEPSEEK, {}, {"thinking": {"type": "enabled"}}),
         (REASONER, Quirks(), {"options": {"reasoning_effort": "none"}, "reasoning": True},
             {"reasoning_effort": "none"}),
-        (PLAIN, Quirks(), {"options": {"reasoning_effort": "low"}}, {"reasoning_effort": "low"}),
+        (PLAIN, Quirks(), {"options": {"reasoning_effort": "none"}}, {"reasoning_effort": "none"}),
         (REASONER, OPENROUTER, {"options": {"reasoning": {"exclude": True}}},
             {"reasoning": {"enabled": True, "exclude": True}}),
         (deepseek.DeepseekV4Pro, DEEPSEEK, {"options": {"thinking": {"type": "enabled"}}},
@@ -1157,8 +1158,15 @@ SEARCH = WebSearchHostedTool(
 BLOCKING = WebSearchHostedTool(blocked_domains=["b.ch"])
 
 
+SEARCHING = FoundationModel(
+    provider=chat.GPT4o.provider,
+    model_name="gpt-4o-search-preview",
+    settings=chat.GPT4o.get_settings(),
+)
+
+
 def test_web_search_of_openais() -> None:
-    wire = build(hosted_tools=[SEARCH])
+    wire = build(hosted_tools=[SEARCH], model=SEARCHING)
     assert accepted(wire)["web_search_options"] == {
         "search_context_size": "low",
         "user_location": {
@@ -1167,7 +1175,22 @@ def test_web_search_of_openais() -> None:
         },
     }
     assert noted(wire) == ["hosted_tools"] * 4
-    assert body(hosted_tools=[WebSearchHostedTool()])["web_search_options"] == {}
+    for how in ({"model": SEARCHING}, {"quirks": Quirks(web_search="options")}):
+        sent = body(hosted_tools=[WebSearchHostedTool()], **how)
+        assert sent["web_search_options"] == {}
+
+
+@pytest.mark.parametrize("model", chat.CHAT_MODELS, ids=lambda model: model.model_name)
+def test_models_of_openais_do_not_search_here_but_in_responses(model: FoundationModel) -> None:
+    with pytest.raises(ConfigError, match=r"^hosted_tools: .*Responses, without config") as caught:
+        build(hosted_tools=[SEARCH], model=model)
+    assert "another model" in caught.value.message
+    assert "leave hosted_tools out" in caught.value.message
+    endpoint = AIModelEndpoint(api=API, ai_model=model)
+    config = AIModelCallConfig(hosted_tools=[WebSearchHostedTool()])
+    turns = [Turn("user", [TextPart("Hi")])]
+    request = ChatRequest(endpoint=endpoint, config=config, system=[], turns=turns)
+    assert OpenAIResponsesDialect().build_request(request).body["tools"] == [{"type": "web_search"}]
 
 
 def test_web_search_as_a_tool_of_the_servers() -> None:
@@ -1821,6 +1844,7 @@ def test_the_assistants_text_in_the_last_place(quirks: Quirks, more: Dict) -> No
 def test_all_at_once_is_what_the_official_sdk_would_send() -> None:
     wire = build(
         model=REASONER,
+        quirks=Quirks(web_search="options"),
         instructions=["Be brief."],
         messages=[
             Prompt(text="see", files=[StoredFile.from_bytes(PNG, "a.png"), PDF]),

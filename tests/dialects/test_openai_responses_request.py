@@ -818,9 +818,9 @@ def test_a_server_that_keeps_nothing_anyway() -> None:
     [
         (PLAIN, None, None, 0),
         (PLAIN, 100, 100, 0),
-        (PLAIN, 1_000_000, 16_384, 0),
+        (PLAIN, 1_000_000, 16_384, 1),
         (PLAIN, 1, 16, 1),
-        (model_with(max_output_tokens_reasoning_mode=9_000), 1_000_000, 128_000, 0),
+        (model_with(max_output_tokens_reasoning_mode=9_000), 1_000_000, 128_000, 1),
     ],
 )
 def test_limits(model: BaseAIModel, limit: int | None, sent: int | None, notes: int) -> None:

@@ -148,6 +148,49 @@ async def test_what_comes_within_the_grace_is_of_the_answer(
     assert final.chat_response.choices[0].native_finish_reason == "MAX_TOKENS"
 
 
+LATER = {
+    "gemini": events(gemini("c", "MAX_TOKENS")),
+    "chat": events({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}),
+}
+
+
+@pytest.mark.parametrize("place", LATER)
+async def test_an_event_under_way_is_waited_for(place: str) -> None:
+    event = LATER[place]
+
+    async def in_parts(stream: anyio.abc.SocketStream) -> None:
+        for part in (event[20:30], event[30:]):
+            await anyio.sleep(GRACE * 1.5)
+            await stream.send(part)
+        await anyio.sleep_forever()
+
+    items = await ask(place, ANSWERS[place] + event[:20], in_parts)
+    assert is_complete(items)
+    if place == "gemini":
+        assert text_of(items) == "abc"
+    else:
+        assert items[-1][1].chat_response.usage.completion_tokens == 4
+
+
+def second(place: str) -> dict[str, Any]:
+    """The whole of a second choice."""
+    whole = gemini("c", "STOP") if place == "gemini" else chat("c", "stop")
+    [choice] = whole["candidates" if place == "gemini" else "choices"]
+    choice["index"] = 1
+    return whole
+
+
+@pytest.mark.parametrize("place", LATER)
+async def test_of_several_choices_the_later_ones_are_waited_for(place: str) -> None:
+    async def later(stream: anyio.abc.SocketStream) -> None:
+        await anyio.sleep(GRACE * 2)
+        await stream.send(events(second(place)))
+
+    items = await ask(place, ANSWERS[place], later, options={"n": 2})
+    assert is_complete(items)
+    assert text_of(items) == "abc"
+
+
 @pytest.mark.parametrize(
     "body",
     [

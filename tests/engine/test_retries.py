@@ -397,8 +397,8 @@ async def test_calls_that_were_told_to_wait_do_not_come_back_all_at_once() -> No
     assert sum(time < answers[0] + 0.1 for time in answers) <= 10
 
 
-async def _complete_call(client: AIModelClient) -> None:
-    assert is_complete(await read(await client.generate_async(prompt="Hi")))
+async def _complete_call(client: AIModelClient, prompt: str = "Hi") -> None:
+    assert is_complete(await read(await client.generate_async(prompt=prompt)))
 
 
 def is_told_to_wait(client: AIModelClient) -> bool:
@@ -441,3 +441,92 @@ async def test_a_call_that_waits_with_others_can_be_closed() -> None:
             await client.generate_async(prompt="Hi")
     assert scope.cancelled_caught
     assert len(sim.requests) == 1
+
+
+async def test_the_call_that_was_told_to_wait_goes_before_those_that_come_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dhenara_stream.core.retry._SPACING", 0.2)
+    async with (
+        Simulator(faults=[Respond(429, retry_after=0.3), None]) as sim,
+        client_of(sim.url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(_complete_call, client, "first")
+        while not is_told_to_wait(client):
+            await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            tasks.start_soon(_complete_call, client)
+    _, again, *others = sim.requests
+    assert len(others) == 3
+    assert b"first" in again.body
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Respond(429, type="billing_error", retry_after=9), Respond(429, retry_after=0)],
+    ids=["it will not pass", "nothing is asked for"],
+)
+async def test_what_is_no_wait_is_none_for_others(fault: Respond) -> None:
+    async with Simulator(faults=[fault, None]) as sim, client_of(sim.url, retries=1) as client:
+        await read(await client.generate_async(prompt="Hi"))
+        assert client._transport.shared_wait().turn(5.0) == 5.0
+        assert client._transport.shared_wait().turn(5.0) == 5.0
+
+
+async def waiting(client: AIModelClient, response: Any) -> None:
+    """Wait until the call waits, in the line or for its own time."""
+    while not response.status.message.startswith("Waiting, since the provider asked"):
+        await anyio.lowlevel.checkpoint()
+    await anyio.wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("closed", ["stream", "client"])
+async def test_a_call_that_waits_with_others_sends_nothing_once_closed(closed: str) -> None:
+    async with (
+        Simulator(faults=ErrorEvent(events=1)) as sim,
+        client_of(sim.url) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        response = await client.generate_async(prompt="Hi")
+        client._transport.shared_wait().told(anyio.current_time(), 5.0)
+        items: Items = []
+
+        async def reader() -> None:
+            items.extend(await read(response))
+
+        tasks.start_soon(reader)
+        await waiting(client, response)
+        with anyio.fail_after(1):
+            await (response.stream_generator if closed == "stream" else client).aclose()
+            await anyio.wait_all_tasks_blocked()
+        assert len(sim.requests) == 1
+        if closed == "client":
+            assert not client._transport._loops
+            assert error_type(items) == "StreamInterrupted"
+            assert "client was closed" in error_of(items)["message"]
+        else:
+            assert items == []
+
+
+async def test_a_call_that_waits_for_its_own_time_ends_with_its_client() -> None:
+    async with (
+        Simulator(faults=Respond(429, retry_after=50)) as sim,
+        client_of(sim.url, timeout=None) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        items: Items = []
+
+        async def call() -> None:
+            items.extend(await read(await client.generate_async(prompt="Hi")))
+
+        tasks.start_soon(call)
+        while not is_told_to_wait(client):
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1):
+            await client.aclose()
+            await anyio.wait_all_tasks_blocked()
+        assert len(sim.requests) == 1
+        assert not client._transport._loops
+        assert "client was closed" in error_of(items)["message"]

@@ -608,11 +608,12 @@ def test_ctrl_c_while_waiting_for_an_item() -> None:
         response = client.generate(prompt="Hi")
         taken: Items = []
         read = threading.Event()
-        with ctrl_c_when(read.wait), pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        with ctrl_c_when(read.wait), pytest.raises(KeyboardInterrupt) as caught:  # noqa: PT012
             for item in response.stream_generator:
                 taken.append(item)
                 if len(taken) == 3:
                     read.set()
+        assert caught.value.__context__ is None  # the traceback shows nothing of our own
         assert text_of(taken) == THREE
         assert_kept(response, THREE)
         sim.wait_closed_sync(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -699,6 +700,17 @@ def test_a_new_server_costs_one_declaration() -> None:
         assert sent(made)["authorization"] == f"Bearer {KEY}"
         assert body_of(made)["stream_options"] == {"include_usage": True}
     assert "ACME_KEY" in refused("openai_compatible", ANY, {"service": "acme"})
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_user_in_the_address_of_a_new_server_is_sealed() -> None:
+    declared = register_service("acme", "https://me:hunter2@LLM.acme.example/v1")
+    assert "hunter2" not in repr(declared)
+    assert declared.hosts == ("llm.acme.example",)
+    made = call("openai_compatible", ANY, {"service": "acme"}, api_key=KEY)
+    assert made.request.url == "https://LLM.acme.example/v1/chat/completions"
+    assert "hunter2" not in repr(made)
+    assert sent(made)["authorization"] == f"Basic {b64encode(b'me:hunter2').decode()}"
 
 
 async def test_a_new_servers_answer_is_streamed_for_one_declaration(

@@ -251,6 +251,27 @@ def test_the_user_in_an_address_is_told_by_a_sealed_header(
     assert "hunter2" not in repr(made)
 
 
+WITH_USER = {"base_url": "https://me:hunter2@host/v1"}
+COMPATIBLE = AIModelAPIProviderEnum.OPENAI_COMPATIBLE
+
+
+@pytest.mark.parametrize(
+    ("provider", "config", "told"),
+    [
+        (COMPATIBLE, WITH_USER, True),
+        (COMPATIBLE, WITH_USER | {"headers": {"Authorization": "mine-alone"}}, False),
+        (COMPATIBLE, {"base_url": "https://host/v1"}, False),
+        (AIModelAPIProviderEnum.ANTHROPIC, WITH_USER, False),  # its key has a header of its own
+    ],
+)
+def test_a_user_in_an_address_is_told_where_it_takes_the_place_of_the_key(
+    provider: AIModelAPIProviderEnum, config: dict[str, Any], told: bool
+) -> None:
+    note = "base_url: its user and password are sent instead of the API key"
+    made = prepared(endpoint(provider, **config).api)
+    assert (note in made.request.adjustments) is told
+
+
 def test_a_header_of_ones_own_goes_before_the_user_in_an_address() -> None:
     config = {"base_url": "https://me:hunter2@host", "headers": {"Authorization": "mine-alone"}}
     assert headers(config)["authorization"] == "mine-alone"

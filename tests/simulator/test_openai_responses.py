@@ -353,6 +353,14 @@ def test_a_conversation_goes_on_from_a_response() -> None:
     assert refusal(body(**goes_on), protocol=protocol) == (400, message)
 
 
+def test_a_response_may_go_on_from_one_of_its_own_id() -> None:
+    protocol, answer = OpenAIResponses(), Answer("Hi", id="resp_1")
+    first = turn(protocol, "a", answer)
+    longer = [turn(protocol, "b", answer, previous_response_id="resp_1") for _ in range(3)]
+    counts = [response["usage"]["input_tokens"] for response in (first, *longer)]
+    assert counts == sorted(set(counts))
+
+
 def test_a_response_is_not_kept_where_it_is_not_to_be() -> None:
     protocol = OpenAIResponses()
     turn(protocol, "a", Answer("Hi"), store=False)
@@ -419,6 +427,19 @@ def test_what_is_kept_has_a_limit() -> None:
     ]
     stored.keep("e", None, [], [])
     assert stored.history("d") is None  # a part of it is forgotten
+
+
+def test_responses_of_one_id_are_forgotten_one_by_one() -> None:
+    stored = StoredResponses(most=2)
+    old, new = {"id": "i", "text": "old"}, {"id": "i", "text": "new"}
+    stored.keep("a", None, [], [old])
+    stored.keep("a", "a", [], [new])
+    assert stored.history("a") == [old, new]
+    stored.keep("b", "a", [], [])
+    assert stored.history("b") is None
+    assert stored.item("i") == new
+    stored.keep("c", None, [], [])
+    assert stored.item("i") is None
 
 
 def test_what_is_kept_has_a_size() -> None:

@@ -69,7 +69,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: AIModelAPI(provider="anthropics", api_key=KEY),  # type: ignore[arg-type]
-        "AIModelAPI.provider: invalid enum value 'anthropics'; allowed: 'openai', ",
+        "AIModelAPI.provider: invalid enum value 'anthropics'; did you mean 'anthropic'? (allowed",
     ),
     (
         lambda: AIModelCallConfig(max_tokens=5),  # type: ignore[call-arg]
@@ -123,6 +123,10 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (
         lambda: prompt({"content": {"txt": "x"}}),
         "Prompt.text: PromptText.content: Content: no field 'txt'; did you mean 'text'?",
+    ),
+    (
+        lambda: Prompt.model_validate({"role": "user", "content": "hi"}),
+        "Prompt: no field 'content'; did you mean 'text'? (fields: ",
     ),
     (lambda: prompt(5), "Prompt.text: expected one of str, PromptText, got `int`"),
     (

@@ -43,7 +43,7 @@ def template(text: str, **variables: Props | None) -> PromptText:
 
 
 def test_a_prompt_is_a_users_text_unless_it_says_more() -> None:
-    prompt = Prompt(text="Hi $var{x}", variables={"x": 1})
+    prompt = Prompt(text="Hi $var{x}")
     assert (prompt.role, prompt.type, prompt.files) == (PromptMessageRoleEnum.USER, "prompt", [])
     assert prompt.get_formatted_text() == "Hi $var{x}"  # text is text; a template is a PromptText
     assert Prompt(role="assistant", text="").role == "assistant"  # type: ignore[arg-type]
@@ -59,10 +59,33 @@ def test_variables_are_put_in_place() -> None:
     assert prompt.get_formatted_text() == "1-2-1"
 
 
-def test_a_variable_without_a_value_has_its_default_or_stays_as_it_is() -> None:
-    text = template("$var{a} $var{b} $var{c} $var{} $var{d", a=Props(default="x"), b=None)
-    assert text.render({}) == "x $var{b} $var{c} $var{} $var{d"
-    assert text.render({"a": "y", "c": None}) == "y $var{b} $var{c} $var{} $var{d"
+@pytest.mark.parametrize("kind", [Prompt, SystemInstruction])
+def test_with_variables_a_plain_text_is_a_template(
+    kind: type[Prompt] | type[SystemInstruction],
+) -> None:
+    assert kind(text="Hi $var{x}", variables={"x": "Bob"}).get_formatted_text() == "Hi Bob"
+    with pytest.raises(ConfigError, match=r"^prompt variable 'y': does not occur in the text"):
+        kind(text="Hi $var{x}", variables={"y": "Bob"}).get_formatted_text()
+    with pytest.raises(ConfigError, match=r"^prompt variable 'y': has no value"):
+        kind(text="Hi $var{x} $var{y}", variables={"x": "Bob"}).get_formatted_text()
+
+
+def test_a_variable_without_a_value_has_its_default() -> None:
+    text = template("$var{a} $var{} $var{d", a=Props(default="x"))
+    assert text.render({}) == "x $var{} $var{d"
+    assert text.render({"a": "y"}) == "y $var{} $var{d"
+
+
+@pytest.mark.parametrize("values", [{}, {"b": None}])
+def test_a_variable_with_neither_value_nor_default_is_named(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^prompt variable 'b': has no value"):
+        template("$var{a} $var{b}", a=Props(default="x")).render(values)
+
+
+def test_without_checks_what_has_no_value_stays_and_what_has_no_place_is_left_out() -> None:
+    prompt = Prompt.with_dad_text("$var{a} $var{b}")
+    prompt.variables = {"a": 1, "c": 2}
+    assert prompt.get_formatted_text() == "1 $var{b}"
 
 
 def test_what_a_value_says_is_not_rendered_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import re
 import sys
 import tomllib
 import traceback
@@ -29,6 +30,7 @@ from dhenara_stream.types.genai.foundation_models.deepseek.chat import DeepseekV
 from dhenara_stream.types.genai.foundation_models.google.chat import Gemini25Flash
 from dhenara_stream.types.genai.foundation_models.openai.chat import GPT5
 from dhenara_stream.types.resource import (
+    CredentialsFileNotFoundError,
     ResourceConfig,
     ResourceConfigItem,
     ResourceConfigItemTypeEnum,
@@ -131,9 +133,11 @@ def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_missing_file_is_a_config_error_and_a_file_not_found_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.json: no such credentials file") as caught:
+    missing = CredentialsFileNotFoundError
+    with pytest.raises(missing, match=r"none\.json: no such credentials file") as caught:
         loaded(tmp_path / "none.json")
     assert isinstance(caught.value, ConfigError)
+    assert isinstance(caught.value, FileNotFoundError)
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
 
@@ -203,6 +207,15 @@ WRONG_ENTRIES = [
     ("openai", SECRET, "expected fields like api_key, credentials and config"),
     ("opnai", {"api_key": SECRET}, "allowed: 'openai'"),
     ("amazon_bedrock", {"api_key": SECRET}, "needs 'region'"),
+    ("anthropic", {"api_key": " <YOUR_ANTHROPIC_API_KEY>\n"}, "api_key: is still the template's"),
+    (
+        "google_vertex_ai",
+        {
+            "credentials": {"service_account_json": {"private_key": "<YOUR_PRIVATE_KEY>"}},
+            "config": {"project_id": "p", "location": "<YOUR_LOCATION>"},
+        },
+        "credentials.service_account_json.private_key: is still the template's placeholder",
+    ),
 ]
 
 
@@ -374,17 +387,30 @@ def test_items_are_the_same_when_they_ask_for_the_same() -> None:
 
 
 @pytest.mark.parametrize("name", ["t.yaml", "t.yml", "t.json", "t.toml"])
-def test_a_template_loads_and_has_every_provider(tmp_path: Path, name: str) -> None:
+def test_a_filled_template_loads_and_has_every_provider(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     ResourceConfig.create_credentials_template(path)
+    path.write_text(re.sub(r"<(YOUR_\w+)>", r"\1", path.read_text()))
     apis = {api.provider: api for api in loaded(path, strict=True).model_apis}
     gone = AIModelAPIProviderEnum.MICROSOFT_AZURE_AI
     assert apis.keys() == set(AIModelAPIProviderEnum) - {gone}
-    assert apis[AIModelAPIProviderEnum.ANTHROPIC].api_key == "<YOUR_ANTHROPIC_API_KEY>"
+    assert apis[AIModelAPIProviderEnum.ANTHROPIC].api_key == "YOUR_ANTHROPIC_API_KEY"
     vertex: AIModelAPI = apis[AIModelAPIProviderEnum.GOOGLE_VERTEX_AI]
     assert vertex.credentials is not None
     assert vertex.credentials["service_account_json"]["type"] == "service_account"
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["t.yaml", "t.yml", "t.json", "t.toml"])
+def test_a_template_that_is_not_filled_in_makes_no_account(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    path = tmp_path / name
+    ResourceConfig.create_credentials_template(path)
+    assert loaded(path).model_apis == []
+    assert caplog.text.count("is still the template's placeholder") == 8
+    with pytest.raises(ConfigError, match=rf"{name}: openai: api_key: is still the template's"):
+        loaded(path, strict=True)
 
 
 def test_the_template_goes_to_the_working_directory(

@@ -357,7 +357,7 @@ def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
     output = draft.config.output_config
     if output is None:
         return None
-    schema: Dict = plain_copy("structured_output", output.output_schema)
+    schema = draft.output_schema()
     if draft.settings.structured_output == "native" and not draft.refuses("output_config"):
         if compiles(schema):
             return None
@@ -389,8 +389,7 @@ def _output_config(draft: _Draft, output_tool: str | None) -> Dict:
             "structured_output: cannot be had where the model is to go on with the assistant's "
             "text; the last message must be the user's"
         )
-    schema = plain_copy("structured_output", output.output_schema)
-    strict = draft.strict("structured_output", schema, ANTHROPIC)
+    strict = draft.strict("structured_output", draft.output_schema(), ANTHROPIC)
     return fields | {"format": {"type": "json_schema", "schema": strict}}
 
 
@@ -468,10 +467,7 @@ def _leave_thinking_out_of_last_turn(draft: _Draft, thinking: Dict | None) -> No
 
 
 def _max_tokens(draft: _Draft, thinking: Dict | None) -> int:
-    max_tokens, _ = draft.config.get_max_output_tokens(draft.model)
-    if draft.thinks(thinking):
-        return max_tokens
-    return min(max_tokens, draft.settings.max_output_tokens)
+    return draft.output_limit(reasons=draft.thinks(thinking))
 
 
 # --- what does not go together

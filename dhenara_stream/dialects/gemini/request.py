@@ -40,11 +40,12 @@ from dhenara_stream.dialects.drafting import (
     Draft,
     check_names,
     check_number,
+    check_output_type,
     free_name,
     merged_body,
     plain_copy,
 )
-from dhenara_stream.dialects.values import Dict, as_dict, as_list
+from dhenara_stream.dialects.values import Dict, as_count, as_dict, as_list
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.dhenara.request import (
     SystemInstruction,
@@ -151,7 +152,7 @@ def build_request(request: ChatRequest, quirks: Quirks | None = None) -> WireReq
     draft = _Draft(request, quirks or Quirks())
     tools = _Tools(draft)
     generation: Dict = {
-        "maxOutputTokens": _max_output_tokens(draft),
+        "maxOutputTokens": None if draft.config.max_output_tokens is None else draft.output_limit(),
         "stopSequences": _stop_sequences(draft),
         "thinkingConfig": _thinking(draft),
         **_output(draft, tools.output_tool),
@@ -165,12 +166,14 @@ def build_request(request: ChatRequest, quirks: Quirks | None = None) -> WireReq
     }
     generation = {name: value for name, value in generation.items() if value}
     body = {name: value for name, value in fields.items() if value}
+    body = _whole(draft, body, merged_body(generation, draft.generation))
     return WireRequest(
         path=_path(draft),
         headers=draft.common_headers() | draft.headers,
-        body=_whole(draft, body, merged_body(generation, draft.generation)),
+        body=body,
         adjustments=draft.notes,
         output_tool=tools.output_tool,
+        choices=as_count(as_dict(body.get("generationConfig")).get("candidateCount")) or 1,
     )
 
 
@@ -294,12 +297,6 @@ def _system(instructions: Sequence[SystemInstruction]) -> Dict | None:
     return {"parts": [{"text": text}]} if text else None
 
 
-def _max_output_tokens(draft: _Draft) -> int | None:
-    if draft.config.max_output_tokens is None:
-        return None
-    return draft.config.get_max_output_tokens(draft.model)[0]
-
-
 def _stop_sequences(draft: _Draft) -> list[str]:
     given = [text for name in ("stop", "stopSequences") for text in draft.texts(name)]
     kept = [text for text in dict.fromkeys(given) if text]
@@ -330,7 +327,7 @@ def _thinking(draft: _Draft) -> Dict | None:
     given = draft.dict_option("thinkingConfig")
     settings, config = draft.settings, draft.config
     control = settings.reasoning_control if settings.supports_reasoning else "none"
-    if given is not None and given.get("thinkingBudget") != 0:
+    if given and given.get("thinkingBudget") != 0 and any(given.values()):
         draft.need_reasoning("options['thinking_config']")
     if control == "none" or draft.refuses("thinkingConfig"):
         if given is not None:
@@ -385,9 +382,9 @@ def _budget(draft: _Draft) -> int:
 
 def _room(draft: _Draft) -> float:
     """How many tokens may go into thinking, for what the answer needs."""
-    limit = _max_output_tokens(draft)
-    if limit is None:
+    if draft.config.max_output_tokens is None:
         return math.inf
+    limit, _ = draft.config.get_max_output_tokens(draft.model)
     return limit if draft.config.max_reasoning_tokens else limit - limit // ANSWER_SHARE
 
 
@@ -593,8 +590,7 @@ def _output(draft: _Draft, output_tool: str | None) -> Dict:
 def _output_schema(draft: _Draft, given: Dict) -> Dict:
     lost: set[str] = set()
     schema = gemini_schema(plain_copy("structured_output", given), lost)
-    if schema.get("type") != "object":
-        raise ConfigError("structured_output: the schema's type must be 'object'")
+    check_output_type(schema.get("type"))
     if lost:
         draft.note("structured_output", _told(lost))
     return schema

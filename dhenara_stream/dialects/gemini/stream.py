@@ -21,7 +21,7 @@ The rules of the decoder:
   ``[DONE]``, which proxies send; it is then if each candidate seen has a reason, or the prompt was
   blocked.
 - An error in a chunk that says something else too, or in a list behind other chunks, is raised by
-  the next call, so that nothing is lost.
+  the next call, so that nothing is lost; so it is told that a document's list breaks off.
 - The last usage wins. One without a total is no whole one: it adds to the one before.
 - What grounding says stands whole in the choice's metadata; the sources of each stretch of text
   are told at the end, as annotations of the block that holds it, up to ``MAX_SOURCES``.
@@ -46,6 +46,7 @@ from dhenara_stream.dialects.values import (
     as_index,
     as_list,
     as_text,
+    leading_elements,
     merged,
     unreadable,
 )
@@ -93,6 +94,7 @@ FINISH_REASONS = {
 # What deltas say of a chunk, a candidate, a part, a call in fields of their own.
 _TOLD = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "error"})
 _ANSWERS = frozenset({"candidates", "promptFeedback", "usageMetadata"})
+_MEANT = _ANSWERS | {"error"}
 _TOLD_OF_CANDIDATE = frozenset(
     {"content", "finishReason", "index", "citationMetadata", "logprobsResult"}
 )
@@ -534,7 +536,10 @@ class GeminiDecoder(KeepsFailure):
         try:
             chunks = wire.chunks_in(body)
         except (ValueError, RecursionError) as error:
-            raise UnexpectedResponse(f"the answer is no JSON: {excerpt(body)}") from error
+            chunks = leading_elements(body)
+            if not any(as_dict(chunk).keys() & _MEANT for chunk in chunks):
+                raise UnexpectedResponse(f"the answer is no JSON: {excerpt(body)}") from error
+            return self._take_cut(chunks)
         said = self._take(chunks, "")
         if self.failure is not None:
             return said
@@ -546,6 +551,16 @@ class GeminiDecoder(KeepsFailure):
             raise TruncatedStream("the answer ended without a reason for its end")
         self.complete = True
         return said
+
+    @not_too_deep
+    def _take_cut(self, chunks: list[Any]) -> Sequence[d.Delta]:
+        """What the whole chunks of a list say that breaks off; that it does is told after them."""
+        said = self._take(chunks, "")
+        for choice in self._choices.values():
+            said += choice.end(complete=False)
+        if self.failure is None:
+            self.failure = TruncatedStream("the answer's list of chunks breaks off")
+        return self.said_first(said)
 
     @property
     def may_be_complete(self) -> bool:

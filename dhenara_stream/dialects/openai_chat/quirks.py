@@ -57,8 +57,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             is told in words.
         format_with_tools: Whether a response format and tools go together.
         web_search: How the server's own search is asked for: ``options`` is OpenAI's
-            ``web_search_options``; ``server_tool`` is OpenRouter's tool; ``domain_filter`` is
-            Perplexity's, which always searches.
+            ``web_search_options``, and ``search_models`` that field for models alone whose name
+            holds ``-search-``, as OpenAI has it; ``server_tool`` is OpenRouter's tool;
+            ``domain_filter`` is Perplexity's, which always searches.
     """
 
     limit_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
@@ -98,4 +99,6 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strict_schemas: bool = True
     structured_output: Literal["json_schema", "json_object", "tool"] = "json_schema"
     format_with_tools: bool = True
-    web_search: Literal["options", "server_tool", "domain_filter", "none"] = "options"
+    web_search: Literal["options", "search_models", "server_tool", "domain_filter", "none"] = (
+        "search_models"
+    )

@@ -35,10 +35,9 @@ from dhenara_stream.dialects.drafting import (
     call_token,
     free_name,
     merged_body,
-    plain_copy,
 )
 from dhenara_stream.dialects.schema import OPENAI, compiles, with_items
-from dhenara_stream.dialects.values import Dict, as_dict, as_text
+from dhenara_stream.dialects.values import Dict, as_count, as_dict, as_text
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.dhenara.request import SystemInstruction
 
@@ -105,6 +104,7 @@ def build_request(
         body=body,
         adjustments=draft.notes,
         output_tool=output_tool,
+        choices=as_count(body.get("n")) or 1,
     )
 
 
@@ -155,8 +155,7 @@ def _limit(draft: ChatDraft, reasoning: Dict) -> int | None:
     has_budget = draft.config.reasoning and "max_tokens" in as_dict(reasoning.get("reasoning"))
     if not (asked or has_budget):
         return None
-    most, _ = draft.config.get_max_output_tokens(draft.model)
-    return most if _is_on(reasoning) else min(most, draft.settings.max_output_tokens)
+    return draft.output_limit(reasons=_is_on(reasoning))
 
 
 def _stream_options(draft: ChatDraft) -> Dict | None:
@@ -226,10 +225,8 @@ def _output_mode(draft: ChatDraft, *, with_tools: bool) -> str | None:
 
 def _output_schema(draft: ChatDraft) -> tuple[Dict, bool]:
     """The schema of the structured output, and whether it is strict."""
-    output = draft.config.output_config
-    schema: Dict = plain_copy("structured_output", output.output_schema if output else {})
-    if schema.setdefault("type", "object") != "object":
-        raise ConfigError("structured_output: the schema's type must be 'object'")
+    schema = draft.output_schema()
+    schema.setdefault("type", "object")
     if not draft.quirks.strict_schemas:
         return schema, False
     if compiles(schema, OPENAI):
@@ -294,6 +291,8 @@ def _why_no_reasoning(draft: ChatDraft, tools: list[Dict], choice: Choice | None
 def _wanted_reasoning(draft: ChatDraft, given: Dict) -> Dict:
     config = draft.config
     wanted = config.reasoning or config.reasoning_effort is not None or _is_on(given)
+    if _is_on(given):
+        draft.need_reasoning(f"options[{next(iter(given))!r}]")
     if not draft.can_reason:
         if config.reasoning_effort is not None:
             draft.refused("reasoning_effort")

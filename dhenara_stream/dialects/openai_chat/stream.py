@@ -22,7 +22,7 @@ The protocol has no blocks. The rules by which the decoder makes them:
 - The answer is complete when each choice that was seen has a finish reason, and then ``[DONE]``
   or the end of the body comes; a decoder with ``lenient_end`` does not ask for the reason. What
   comes after ``[DONE]`` is skipped.
-- The lines of Ollama's own protocol are read too; there ``done`` is the end.
+- The lines of Ollama's own protocol are read too; there ``done`` is the end, and nothing else.
 - An error in a chunk that says something else too is raised by the next call, so that nothing is
   lost.
 """
@@ -564,6 +564,7 @@ class OpenAIChatDecoder(KeepsFailure):
         self.skipped = 0
         self._lenient_end = lenient_end
         self._done = False
+        self._in_lines = False  # of Ollama's own protocol
         self._choices: dict[int, _Choice] = {}
         self._id = self._model = ""
         self._facts: Dict = {}
@@ -597,15 +598,14 @@ class OpenAIChatDecoder(KeepsFailure):
             values = payloads(body)
         except (ValueError, RecursionError) as error:
             raise UnexpectedResponse(f"the answer is no JSON: {excerpt(body)}") from error
-        is_lines = len(values) > 1 and ollama.is_line(values[0])
-        if not is_lines:
+        if not values or not ollama.is_line(values[0]):
             values = [unwrapped(values[0]) if len(values) == 1 else None]
         said = [delta for value in values for delta in self._take(value, "")]
         if self.failure is not None:
             return self.said_first(said)
         if not self._choices:
             raise UnexpectedResponse(f"the answer is no completion: {excerpt(body)}")
-        if is_lines and not self._done:
+        if self._in_lines and not self._done:
             raise TruncatedStream("the answer ended without its last line")
         return said if self._done else [*said, *self._end(complete=True)]
 
@@ -626,7 +626,8 @@ class OpenAIChatDecoder(KeepsFailure):
 
     def _is_finished(self) -> bool:
         choices = self._choices.values()
-        return bool(choices) and (self._lenient_end or all(c.native for c in choices))
+        lenient = self._lenient_end and not self._in_lines
+        return bool(choices) and (lenient or all(c.native for c in choices))
 
     def _end(self, *, complete: bool) -> list[d.Delta]:
         self._done, self.complete = True, complete
@@ -687,6 +688,7 @@ class OpenAIChatDecoder(KeepsFailure):
         chunk, error = as_dict(payload), wire.error_in(payload, name)
         is_last = False
         if ollama.is_line(chunk):
+            self._in_lines = True
             is_last, chunk = chunk["done"], ollama.as_chunk(chunk)
         said = self._say(chunk) if error is None or chunk.get("choices") else []
         if error is not None:

@@ -215,6 +215,13 @@ def _is_server_search(draft: ChatDraft) -> bool:
     return draft.quirks.web_search == "server_tool"
 
 
+def _can_search(draft: ChatDraft) -> bool:
+    way = draft.quirks.web_search
+    if way == "none" or draft.refuses("web_search_options"):
+        return False
+    return way != "search_models" or "-search-" in draft.model.model_name_with_version_suffix
+
+
 def _searched(draft: ChatDraft, tool: WebSearchHostedTool, *known: str) -> Dict:
     """The options of a search that the API knows; of others it is told that they are left out."""
     for name in _SEARCH_OPTIONS:
@@ -249,11 +256,11 @@ def web_search_fields(draft: ChatDraft) -> Dict:
         return {}
     if len(draft.hosted) > 1:
         raise ConfigError("hosted_tools: the API takes one web search")
-    if draft.quirks.web_search == "none" or draft.refuses("web_search_options"):
+    if not _can_search(draft):
         declaration = (
             "web_search in AIModelAPI.config['quirks'] or by register_service, and no "
             "'web_search_options' in the model's unsupported_parameters. Another API of the same "
-            "provider may have one (OpenAI's: config['api'] = 'responses')"
+            "provider may have one (OpenAI's: Responses, without config['api'])"
         )
         raise draft.lacks("hosted_tools", "web search", declaration)
     tool = draft.hosted[0]

@@ -227,7 +227,7 @@ def _input(draft: _Draft, request: ChatRequest) -> list[Dict]:
 def _max_output_tokens(draft: _Draft) -> int | None:
     if draft.config.max_output_tokens is None:
         return None
-    most, _ = draft.config.get_max_output_tokens(draft.model)
+    most = draft.output_limit()
     if most < MIN_OUTPUT_TOKENS:
         draft.note("max_output_tokens", f"raised to {MIN_OUTPUT_TOKENS}, the least")
     return max(most, MIN_OUTPUT_TOKENS)
@@ -431,7 +431,7 @@ def _output_tool(draft: _Draft, taken: Sequence[str]) -> Dict | None:
     no_format = draft.refuses("text", "format") or "text" in draft.quirks.unsupported
     if output is None or (draft.settings.structured_output == "native" and not no_format):
         return None
-    schema, strict = _output_schema(draft, output.output_schema)
+    schema, strict = _output_schema(draft)
     return {
         "type": "function",
         "name": free_name(taken),
@@ -447,10 +447,8 @@ def _output_choice(choice: str | Dict | None, output_tool: str, *, alone: bool) 
     return choice if isinstance(choice, dict) else "required"
 
 
-def _output_schema(draft: _Draft, given: Dict) -> tuple[Dict, bool]:
-    schema: Dict = plain_copy("structured_output", given)
-    if schema.get("type", "object") != "object":
-        raise ConfigError("structured_output: the schema's type must be 'object'")
+def _output_schema(draft: _Draft) -> tuple[Dict, bool]:
+    schema = draft.output_schema()
     if compiles(schema, OPENAI):
         return draft.strict("structured_output", schema, OPENAI), True
     draft.note("structured_output", "told, not enforced, for its schema cannot be made strict")
@@ -465,7 +463,7 @@ def _text(draft: _Draft, output_tool: str | None) -> Dict:
     output = draft.config.output_config
     if output is None or output_tool is not None:
         return fields
-    schema, strict = _output_schema(draft, output.output_schema)
+    schema, strict = _output_schema(draft)
     cls = output.get_model_class()
     name = call_token(cls.__name__ if cls else as_text(schema.get("title")))[:MAX_NAME]
     form: Dict = {"type": "json_schema", "name": name or STRUCTURED_OUTPUT_TOOL}

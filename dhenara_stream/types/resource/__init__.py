@@ -1,5 +1,6 @@
 """Accounts, models and endpoints from a credentials file."""
 
+from ._credentials import CredentialsFileNotFoundError
 from ._resource_config import (
     ResourceConfig,
     ResourceConfigItem,
@@ -8,6 +9,7 @@ from ._resource_config import (
 )
 
 __all__ = [
+    "CredentialsFileNotFoundError",
     "ResourceConfig",
     "ResourceConfigItem",
     "ResourceConfigItemTypeEnum",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 
 from dhenara_stream.errors import ConfigError
 
-__all__ = ["coerce", "is_mapping", "is_sequence"]
+__all__ = ["coerce", "did_you_mean", "is_mapping", "is_sequence"]
 
 
 def coerce(value: Any, hint: Any, path: str) -> Any:
@@ -46,6 +47,12 @@ def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Whether ``value`` is a list or the like, and not text."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What an error adds where a name is nearly one that is known; nothing otherwise."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _kind(value: Any) -> str:
@@ -111,6 +118,8 @@ def _leaf(value: Any, hint: Any, path: str) -> Any:
     except (msgspec.ValidationError, RecursionError) as error:
         allowed = _allowed(hint)
         choices = f"; allowed: {', '.join(map(repr, allowed))}" if allowed else ""
+        if meant := did_you_mean(str(value), map(str, allowed)):
+            choices = f"{meant} ({choices[2:]})"
         text = str(error)
         raise ConfigError(f"{path}: {text[:1].lower()}{text[1:]}{choices}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import functools
 from collections.abc import Callable, Collection, Mapping
@@ -13,11 +12,11 @@ import msgspec
 
 from dhenara_stream.errors import ConfigError
 
-from ._coerce import coerce, is_mapping, is_sequence
+from ._coerce import coerce, did_you_mean, is_mapping, is_sequence
 from .copies import deep_copied
 from .secret import MASK, Secret
 
-__all__ = ["BaseEnum", "BaseModel", "InputModel"]
+__all__ = ["BaseEnum", "BaseModel", "InputModel", "did_you_mean"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -230,9 +229,14 @@ def _required(cls: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def _unknown_field(cls: type[msgspec.Struct], name: object) -> str:
-    close = difflib.get_close_matches(str(name), cls.__struct_fields__, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{cls.__name__}: no field {name!r}{hint} (fields: {', '.join(cls.__struct_fields__)})"
+    fields = cls.__struct_fields__
+    meant = _ELSEWHERE.get(name)
+    hint = f"; did you mean {meant!r}?" if meant in fields else did_you_mean(str(name), fields)
+    return f"{cls.__name__}: no field {name!r}{hint} (fields: {', '.join(fields)})"
+
+
+# What the providers' own clients call it.
+_ELSEWHERE: Mapping[object, str] = {"content": "text"}
 
 
 class InputModel(BaseModel, metaclass=_InputMeta, kw_only=True):
