@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
 from dhenara_stream.core.ndjson import NDJSONDecoder
-from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
+from dhenara_stream.core.sse import BOM, FIELDS, ServerSentEvent, SSEDecoder
 from dhenara_stream.errors import (
     EventTooLarge,
     ProtocolError,
@@ -25,8 +25,7 @@ _SSE = "text/event-stream"
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
-_BOM = b"\xef\xbb\xbf"
-_FIELDS = (b"data", b"event", b"id", b"retry", b"error", b":")
+_STARTS = (*FIELDS, b":")
 
 
 class _Framing(Protocol):
@@ -118,8 +117,8 @@ class BodyEvents:
 
     def _sniff(self, start: bytes) -> _Framing | None:
         """How the events lie in the body; ``None`` if there are none, or nothing tells yet."""
-        head = start.removeprefix(_BOM).lstrip()
-        if _BOM.startswith(start) or (not head and len(start) <= MAX_EXCERPT):
+        head = start.removeprefix(BOM).lstrip()
+        if BOM.startswith(start) or (not head and len(start) <= MAX_EXCERPT):
             return None
         if head[:1] in (b"{", b"["):
             if any(kind in self._kind for kind in _NDJSON):
@@ -132,7 +131,7 @@ class BodyEvents:
 
     def _may_be_sse(self, head: bytes) -> bool:
         # Cut within the field's name, it is the field's beginning.
-        known = any(head.startswith(field) or field.startswith(head) for field in _FIELDS)
+        known = any(head.startswith(field) or field.startswith(head) for field in _STARTS)
         return (bool(head) and known) or _SSE in self._kind
 
     def _unexpected(self, body: bytes) -> ProtocolError:

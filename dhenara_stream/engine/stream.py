@@ -584,21 +584,24 @@ class ChatStream:
             self._say(self._decoder.decode_document(document))
             self._finish()
             return
-        self._take_rest()
+        is_whole = self._take_rest()
         if not self._complete:
             self._hand_out(self._answer.add(self._decoder.end()))
-            if self._decoder.complete:
+            if self._decoder.complete and is_whole:
                 self._finish()
                 return
             raise TruncatedStream(
                 "the answer ended without its terminal event; what arrived is kept, and incomplete"
             )
 
-    def _take_rest(self) -> None:
-        """Take the last event, if it lacks only its end."""
-        for event in self._events.flush():
-            with suppress(ProtocolError):  # half an event: the answer was cut in it
+    def _take_rest(self) -> bool:
+        """Take the last event, if it lacks only its end; whether it is whole."""
+        try:
+            for event in self._events.flush():
                 self._take_event(event)
+        except ProtocolError:  # half an event: the answer was cut in it
+            return False
+        return True
 
     def _finish(self) -> None:
         self._complete = self.ended = True

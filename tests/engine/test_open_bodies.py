@@ -285,3 +285,18 @@ async def test_an_error_in_a_document_is_the_item_after_its_content() -> None:
         items = await read(await client.generate_async(prompt="Hi"))
     assert text_of(items) == "ab"
     assert error_type(items) == "ServerError"
+
+
+async def hang_up(_: anyio.abc.SocketStream) -> None:
+    """Return, which closes the connection."""
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("gemini", gemini("Hello", "STOP")), ("chat", chat("Hello", "stop"))]
+)
+async def test_a_body_that_ends_within_an_event_is_no_complete_answer(
+    place: str, said: dict[str, Any]
+) -> None:
+    items = await ask(place, events(said) + b'data: {"usage": {"prom', hang_up)
+    assert error_type(items) == "TruncatedStream"
+    assert text_of(items) == "Hello"
