@@ -596,8 +596,9 @@ class ChatStream:
 
     def _take_rest(self) -> bool:
         """Take the last event, if it lacks only its end; whether it is whole."""
+        rest = self._events.flush()
         try:
-            for event in self._events.flush():
+            for event in rest:
                 self._take_event(event)
         except ProtocolError:  # half an event: the answer was cut in it
             return False

@@ -109,6 +109,8 @@ def output(given: Dict) -> Dict:
     form = given.pop("output_format", None) or told.pop("format", None)
     if told:
         given["output_config"] = told
+    if form and form["schema"].get("type") != "object":
+        raise InexpressibleError("a schema of no object", "a structured output is one, everywhere")
     return (
         {"structured_output": StructuredOutputConfig(output_schema=form["schema"])} if form else {}
     )

@@ -43,6 +43,7 @@ from dhenara_stream.types.shared.file import GenericFile, StoredFile
 from .requests import Dict, InexpressibleError, Requests, built
 
 LIMITS = ("max_tokens", "max_completion_tokens")
+REASONING = {"reasoning", "reasoning_effort", "thinking"}
 CHOICES = {"auto": "zero_or_more", "required": "one_or_more", "any": "one_or_more", "none": None}
 
 
@@ -74,7 +75,11 @@ def named(sent: Dict) -> FoundationModel:
     return FoundationModel(
         provider=AIModelProviderEnum.CUSTOM,
         model_name=sent["model"],
-        settings=ChatModelSettings(max_context_window_tokens=10**7, max_output_tokens=10**6),
+        settings=ChatModelSettings(
+            max_context_window_tokens=10**7,
+            max_output_tokens=10**6,
+            supports_reasoning=not REASONING.isdisjoint(sent),
+        ),
     )
 
 
@@ -223,6 +228,10 @@ def plain(body: Dict) -> Dict:
         made["limit"] = body.get("max_tokens") or body.get("max_completion_tokens")
         made.pop("max_completion_tokens", None)
     made["messages"] = _merged([_plain_message(message) for message in body["messages"]])
+    asked = made.get("reasoning")
+    if isinstance(asked, dict) and not {"effort", "max_tokens"}.isdisjoint(asked):
+        # OpenRouter: an effort or a budget switches reasoning on.
+        made["reasoning"] = {k: v for k, v in asked.items() if (k, v) != ("enabled", True)}
     if "tools" in made:
         made["tools"] = sorted(
             map(_plain_tool, made["tools"]), key=lambda tool: str(tool.get("name"))

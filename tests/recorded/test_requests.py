@@ -15,6 +15,7 @@ UNSAID = {
     "anthropic": {
         "a mark for the cache in an answer": 4,
         "a result that answers no call": 2,
+        "a schema of no object": 2,
         "a file that was uploaded before": 3,
         "a file whose bytes are not in the recording": 1,
     },
