@@ -440,9 +440,9 @@ class SyncLife(Life):
     def warnings_of_drop(self, told: Told) -> tuple[int, int]:
         if told.over:
             return 0, 0
-        # What arrives meanwhile may end it, if that is what will come.
+        # What arrives meanwhile may end it, if that is what will come, or not have come yet.
         stays = told.fault == "silence" and not told.is_whole and not told.disturbed
-        return int(stays), int(told.runs)
+        return int(stays), 1
 
 
 class ForkingLife(SyncLife):
