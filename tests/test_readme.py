@@ -106,3 +106,36 @@ def test_the_chat_commands_print_an_answer(command: str) -> None:
 def test_every_file_that_is_named_exists() -> None:
     for name in re.findall(r"`((?:examples|benchmarks|dhenara_stream)/[\w/.]+)`", README):
         assert (ROOT / name).exists(), name
+
+
+# --- figures, which stand on pages that are made
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The rows of all tables of a page, by their first cell; without emphasis."""
+    lines = re.findall(r"^\|(.+)\|$", page.replace("*", ""), re.M)
+    cells = ([cell.strip() for cell in line.split("|")] for line in lines)
+    return {name: others for name, *others in cells}
+
+
+def page(name: str) -> dict[str, list[str]]:
+    return rows((ROOT / "benchmarks" / name).read_text())
+
+
+def test_the_table_of_faults_is_that_of_its_page() -> None:
+    [table] = re.findall(r"^\| right, of .*?\n\n", README, re.M | re.S)
+    of_readme, of_page = rows(table), page("FAULTS.md")
+    assert of_readme.keys() >= {"dhenara_stream", "litellm"}
+    for name, cells in of_readme.items():
+        if not name.startswith(("-", "right")):
+            assert cells == of_page[name], name
+
+
+def test_the_counts_of_recordings_are_those_of_their_pages() -> None:
+    requests = (ROOT / "benchmarks" / "REQUESTS.md").read_text()
+    dialects = re.findall(r"^\| [\w-]+ \| (\d+) \| (\d+) \| \d+ \| \d+ \| \d+ \|", requests, re.M)
+    assert len(dialects) == 4
+    recorded, equal = (sum(map(int, counts)) for counts in zip(*dialects, strict=True))
+    said = " ".join(README.split())
+    assert f"{int(page('CORPUS.md')['all'][0]):,} recorded answers" in said
+    assert f"{equal:,} of {recorded:,} recorded requests" in said
