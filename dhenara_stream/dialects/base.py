@@ -64,28 +64,20 @@ class ErrorReply(msgspec.Struct, kw_only=True, frozen=True):
 class StreamDecoder(Protocol):
     """Decodes one answer; made anew for each.
 
+    All attributes are looked at for each event.
+
     Attributes:
         complete: Whether the protocol's terminal signal has been seen.
+        may_be_complete: Whether the answer would be complete if its body ended now. Where a
+            protocol has no terminal event, or servers omit it, a body that stays open must not
+            make an error of a complete answer: after a moment for more, it counts as ended.
+        failure: An error that came with something else, which is said first. Whoever hands that
+            out raises it then; else the next call does.
     """
 
     complete: bool
-
-    @property
-    def failure(self) -> ProviderError | ProtocolError | None:
-        """An error that came with something else, which is said first.
-
-        Whoever hands that out raises it then; else the next call does.
-        """
-        ...
-
-    @property
-    def may_be_complete(self) -> bool:
-        """Whether the answer would be complete if its body ended now.
-
-        Where a protocol has no terminal event, or servers omit it, a body that stays open must not
-        make an error of a complete answer: after a moment for more, it counts as ended.
-        """
-        ...
+    may_be_complete: bool
+    failure: ProviderError | ProtocolError | None
 
     def decode(self, event: ServerSentEvent) -> Sequence[Delta]:
         """What an event says.

@@ -507,7 +507,7 @@ class ChatStream:
 
     async def _read(self, body: AsyncGenerator[bytes, None]) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
-        may_be_complete = self._may_be_complete()
+        may_be_complete = self._decoder.may_be_complete and not self._is_under_way()
         deadline = self._clocks.next(may_be_complete=may_be_complete)
         with _Interruptible(self, deadline) as scope:
             data = await anext(body, None)
@@ -519,14 +519,9 @@ class ChatStream:
             return None  # a complete answer is no error because its body stays open
         raise self._timeout(scope)
 
-    def _may_be_complete(self) -> bool:
-        """Whether the answer would be complete if its body ended now, and nothing is under way.
-
-        Of several choices, one may begin when the others have ended.
-        """
-        if self.call.request.choices > 1:
-            return False
-        return self._decoder.may_be_complete and not self._events.pending
+    def _is_under_way(self) -> bool:
+        """Whether more is to come: an event has begun, or one of several choices may yet begin."""
+        return self.call.request.choices > 1 or self._events.pending
 
     def wait_in(self, scope: anyio.CancelScope | None) -> None:
         """Note the scope that the reading task waits in, so that closing can end the wait."""
@@ -534,15 +529,12 @@ class ChatStream:
 
     def _feed(self, data: bytes) -> None:
         events = self._events
-        was_pending = events.pending
         for event in events.feed(data):
             self._take_event(event)
             if self._complete:
                 return
         if events.error is not None:
             raise events.error
-        if was_pending or events.pending:
-            self._clocks.event = self._clocks.read
 
     def _take_event(self, event: ServerSentEvent) -> None:
         self._see_event()

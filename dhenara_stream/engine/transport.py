@@ -73,24 +73,29 @@ class Transport:
         # It keeps the clients: were they part of the same garbage as this, their sockets would be
         # finalised before the loop could close them.
         self._dropped = weakref.finalize(self, self._loops.clear)
-        self._waits: weakref.WeakKeyDictionary[object, SharedWait] = weakref.WeakKeyDictionary()
         self._dropped.atexit = False
-        self._sleeping: weakref.WeakKeyDictionary[object, set[anyio.CancelScope]]
-        self._sleeping = weakref.WeakKeyDictionary()
+        self._waits: weakref.WeakKeyDictionary[object, _Waits] = weakref.WeakKeyDictionary()
 
     def shared_wait(self) -> SharedWait:
         """What calls of this client wait for together, by the running loop's clock."""
-        return self._waits.setdefault(_running_loop(), SharedWait())
+        return self._waits_of_loop().shared
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, at most until the running loop's connections are closed."""
-        sleeping = self._sleeping.setdefault(_running_loop(), set())
+        sleeping = self._waits_of_loop().sleeping
         with anyio.CancelScope() as scope:
             sleeping.add(scope)
             try:
                 await anyio.sleep(seconds)
             finally:
                 sleeping.discard(scope)
+
+    def _waits_of_loop(self) -> _Waits:
+        loop = _running_loop()
+        waits = self._waits.get(loop)
+        if waits is None:
+            waits = self._waits[loop] = _Waits()
+        return waits
 
     def _loop_client(self) -> _LoopClient:
         if self._pid != os.getpid():
@@ -120,13 +125,20 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the running loop's connections. A client of the caller's stays open."""
-        loop = _running_loop()
         self.closings += 1
-        for scope in self._sleeping.get(loop, ()):
+        for scope in self._waits_of_loop().sleeping:
             scope.cancel()
-        client = self._loops.pop(loop, None)
+        client = self._loops.pop(_running_loop(), None)
         if client is not None:
             await client.aclose()
+
+
+class _Waits:
+    """What the calls of one event loop wait for."""
+
+    def __init__(self) -> None:
+        self.shared = SharedWait()
+        self.sleeping: set[anyio.CancelScope] = set()
 
 
 def _running_loop() -> object:

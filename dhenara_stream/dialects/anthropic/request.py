@@ -103,7 +103,7 @@ def build_request(request: ChatRequest) -> WireRequest:
     _leave_thinking_out_of_last_turn(draft, thinking)
     fields: Dict = {
         "model": draft.model.model_name_with_version_suffix,
-        "max_tokens": _max_tokens(draft, thinking),
+        "max_tokens": draft.output_limit(reasons=draft.thinks(thinking)),
         "stream": draft.config.streaming or None,
         "system": _system(request.system),
         "messages": draft.messages,
@@ -464,10 +464,6 @@ def _leave_thinking_out_of_last_turn(draft: _Draft, thinking: Dict | None) -> No
     last = draft.messages[-1]
     if last["role"] == "assistant" and not draft.thinks(thinking):
         last["content"] = without_thinking(last["content"])
-
-
-def _max_tokens(draft: _Draft, thinking: Dict | None) -> int:
-    return draft.output_limit(reasons=draft.thinks(thinking))
 
 
 # --- what does not go together

@@ -472,10 +472,12 @@ class GeminiDecoder(KeepsFailure):
 
     Attributes:
         complete: Whether the answer has ended as it should.
+        may_be_complete: Whether each candidate that was seen is over, or the prompt was blocked.
+            The fast path, which ends no candidate, leaves it as it is.
     """
 
     def __init__(self) -> None:
-        self.complete = False
+        self.complete = self.may_be_complete = False
         self._skipped = 0
         self._choices: dict[int, _Choice] = {}
         self._blocked = False
@@ -562,12 +564,6 @@ class GeminiDecoder(KeepsFailure):
             self.failure = TruncatedStream("the answer's list of chunks breaks off")
         return self.said_first(said)
 
-    @property
-    def may_be_complete(self) -> bool:
-        """Whether each candidate that was seen is over, or the prompt was blocked."""
-        choices = self._choices.values()
-        return self._blocked or (bool(choices) and all(choice.is_over for choice in choices))
-
     @not_too_deep
     def end(self) -> Sequence[d.Delta]:
         """What the end of the body says: whether the answer is complete.
@@ -620,6 +616,8 @@ class GeminiDecoder(KeepsFailure):
             yield from self._choice(index).take(candidate)
         yield from self._on_feedback(as_dict(chunk.get("promptFeedback")))
         yield from self._tell_usage(as_dict(chunk.get("usageMetadata")))
+        seen = self._choices.values()
+        self.may_be_complete = self._blocked or (bool(seen) and all(it.is_over for it in seen))
 
     def _choice(self, index: int) -> _Choice:
         choice = self._choices.get(index)

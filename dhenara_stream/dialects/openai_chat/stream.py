@@ -556,11 +556,13 @@ class OpenAIChatDecoder(KeepsFailure):
 
     Attributes:
         complete: Whether the answer is complete.
+        may_be_complete: Whether each choice that was seen ended with a reason; some servers omit
+            ``[DONE]``. The fast path, which ends no choice, leaves it as it is.
         skipped: How many events had no meaning, or came after the end.
     """
 
     def __init__(self, *, lenient_end: bool = False) -> None:
-        self.complete = False
+        self.complete = self.may_be_complete = False
         self.skipped = 0
         self._lenient_end = lenient_end
         self._done = False
@@ -617,12 +619,6 @@ class OpenAIChatDecoder(KeepsFailure):
         """
         self.raise_kept()
         return () if self._done else self._end(complete=self._is_finished())
-
-    @property
-    def may_be_complete(self) -> bool:
-        """Whether each choice that was seen ended with a reason; some servers omit ``[DONE]``."""
-        choices = self._choices.values()
-        return bool(choices) and all(choice.native and not choice.goes_on for choice in choices)
 
     def _is_finished(self) -> bool:
         choices = self._choices.values()
@@ -708,6 +704,8 @@ class OpenAIChatDecoder(KeepsFailure):
                 said += self._tell_usage(as_dict(usage))
         if not said and "choices" not in chunk and "usage" not in chunk:
             self._skip()
+        seen = self._choices.values()
+        self.may_be_complete = bool(seen) and all(it.native and not it.goes_on for it in seen)
         return said
 
     def _about(self, chunk: Dict, groq: Dict) -> list[d.Delta]:

@@ -112,16 +112,22 @@ def _struct(value: Any, cls: Any, path: str) -> Any:
         raise ConfigError(f"{path}: {error.message}") from None
 
 
+def _choices(value: Any, allowed: Sequence[Any]) -> str:
+    """What an error adds where only some values are allowed."""
+    if not allowed:
+        return ""
+    listed = f"allowed: {', '.join(map(repr, allowed))}"
+    meant = did_you_mean(str(value), map(str, allowed))
+    return f"{meant} ({listed})" if meant else f"; {listed}"
+
+
 def _leaf(value: Any, hint: Any, path: str) -> Any:
     try:
         return msgspec.convert(value, hint)
     except (msgspec.ValidationError, RecursionError) as error:
-        allowed = _allowed(hint)
-        choices = f"; allowed: {', '.join(map(repr, allowed))}" if allowed else ""
-        if meant := did_you_mean(str(value), map(str, allowed)):
-            choices = f"{meant} ({choices[2:]})"
         text = str(error)
-        raise ConfigError(f"{path}: {text[:1].lower()}{text[1:]}{choices}") from None
+        told = _choices(value, _allowed(hint))
+        raise ConfigError(f"{path}: {text[:1].lower()}{text[1:]}{told}") from None
 
 
 def _allowed(hint: Any) -> list[Any]:
