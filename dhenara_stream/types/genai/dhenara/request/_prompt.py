@@ -159,8 +159,9 @@ class TextTemplate(InputModel, kw_only=True):
                 raise ConfigError(f"prompt variable {name!r}: {value!r} is not in {props.allowed}")
             return str(value)
 
-        unknown = () if self.disable_checks else values.keys() - set(_VARIABLE.findall(self.text))
-        for name in sorted(unknown, key=str):
+        unknown = values.keys() - set(_VARIABLE.findall(self.text))
+        if unknown and not self.disable_checks:
+            name = min(unknown, key=str)
             raise ConfigError(f"prompt variable {name!r}: does not occur in the text")
         return _VARIABLE.sub(value_of, self.text)
 
