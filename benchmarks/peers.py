@@ -99,6 +99,12 @@ def _arguments(arguments: Any) -> str:
 # --- us, and dhenara-ai, whose names and documented loop are ours, too
 
 
+def _dhenara_pieces(chunk: Any, provider: str) -> Iterator[str]:
+    for choice in chunk.data.choice_deltas:
+        for content in choice.content_deltas or []:
+            yield _dhenara_piece(content, provider)
+
+
 def _dhenara_piece(content: Any, provider: str) -> str:
     call = getattr(content, "tool_call", None)
     if call is not None and call.arguments and provider == GOOGLE:
@@ -131,9 +137,7 @@ def _ours(ask: Ask, provider: str, model: Any, **account: Any) -> Pieces:
     with AIModelClient(AIModelEndpoint(api=api, ai_model=model), config, is_async=False) as client:
         for chunk, final in client.generate(prompt=PROMPT).stream_generator:
             if chunk is not None:
-                for choice in chunk.data.choice_deltas:
-                    for content in choice.content_deltas or []:
-                        yield _dhenara_piece(content, provider)
+                yield from _dhenara_pieces(chunk, provider)
             if final is not None:
                 finish = final.chat_response.choices[0].finish_reason
     return finish
@@ -189,9 +193,7 @@ def _dhenara(ask: Ask, provider: str, model: tuple[str, str], variable: str) -> 
         if chunk is not None:
             if isinstance(chunk, shared.SSEErrorResponse):
                 raise RuntimeError(f"{chunk.data.error_code}: {chunk.data.message}")
-            for choice in chunk.data.choice_deltas:
-                for content in choice.content_deltas or []:
-                    yield _dhenara_piece(content, provider)
+            yield from _dhenara_pieces(chunk, provider)
         if final is not None:
             finish = final.chat_response.choices[0].finish_reason
     return finish

@@ -17,11 +17,16 @@ def bytewise(body: bytes) -> list[bytes]:
     return [body[i : i + 1] for i in range(len(body))]
 
 
+def cut_at(body: bytes, places: Iterable[int]) -> list[bytes]:
+    """A body cut at those of these places that are in it."""
+    cuts = sorted(place for place in places if place <= len(body))
+    return [body[a:b] for a, b in pairwise([0, *cuts, len(body)])]
+
+
 def at_random(body: bytes, seed: str) -> list[bytes]:
     """A body cut in fifty places, the same ones for the same seed."""
     chance = random.Random(seed)
-    cuts = sorted(chance.randrange(len(body) + 1) for _ in range(50))
-    return [body[a:b] for a, b in pairwise([0, *cuts, len(body)])]
+    return cut_at(body, [chance.randrange(len(body) + 1) for _ in range(50)])
 
 
 def decode(chunks: Iterable[bytes], decoder: StreamDecoder) -> Iterator[Sequence[d.Delta]]:

@@ -845,16 +845,21 @@ def test_a_pipeline_whose_answer_breaks_off(sim: Simulator, place: Place) -> Non
 HANGS = {"answers": Answer("One two three."), "faults": Silence(deltas=2)}
 
 
+def interrupted(how: str, *, after: bytes) -> tuple[int, bytes, bytes]:
+    """What a command comes to that gets Ctrl-C once it has shown something."""
+    with process("chat", "Where?", *HAIKU, how) as running:
+        assert running.stdout is not None
+        shown = read_until(running.stdout.fileno(), after)
+        running.send_signal(signal.SIGINT)
+        rest, err = running.communicate(timeout=15)
+    return running.returncode, shown + rest, err
+
+
 @posix
 @pytest.mark.parametrize("claude", [HANGS], indirect=True)
 def test_ctrl_c_keeps_what_came(claude: Simulator) -> None:
-    with process("chat", "Where?", *HAIKU, "-q") as running:
-        assert running.stdout is not None
-        shown = read_until(running.stdout.fileno(), b"One two")
-        running.send_signal(signal.SIGINT)
-        rest, err = running.communicate(timeout=15)
-
-    assert (running.returncode, shown + rest) == (130, b"One two\n")
+    code, out, err = interrupted("-q", after=b"One two")
+    assert (code, out) == (130, b"One two\n")
     assert err == b"interrupted: the answer is not complete\n"
     claude.wait_closed_sync()
 
@@ -862,14 +867,9 @@ def test_ctrl_c_keeps_what_came(claude: Simulator) -> None:
 @posix
 @pytest.mark.parametrize("claude", [HANGS], indirect=True)
 def test_ctrl_c_leaves_whole_lines_of_json(claude: Simulator) -> None:
-    with process("chat", "Where?", *HAIKU, "--json") as running:
-        assert running.stdout is not None
-        shown = read_until(running.stdout.fileno(), b'" two"')
-        running.send_signal(signal.SIGINT)
-        rest, _ = running.communicate(timeout=15)
-
-    assert running.returncode == 130
-    lines = lines_of((shown + rest).decode())
+    code, out, _ = interrupted("--json", after=b'" two"')
+    assert code == 130
+    lines = lines_of(out.decode())
     assert {line["event"] for line in lines} == {"chunk"}
     assert texts_of(lines) == "One two"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ._json import DecodeError, array, decode, encode, object_, string
+from ._json import array, encode, object_, string
 from .anthropic_rules import complaint
 from .generate import Ask, Tool
 from .http1 import Head, Headers, Request
-from .protocol import Call, Event, Refused, json_body, status_phrase
+from .protocol import Call, Event, Refused, json_body, sse_event, status_phrase
 from .script import (
     Answer,
     Block,
@@ -21,7 +21,10 @@ from .script import (
     Text,
     Thinking,
     ToolCall,
+    arguments_object,
+    estimated_tokens,
     pieces_of,
+    token_count,
 )
 from .signatures import Signatures
 
@@ -131,7 +134,7 @@ class AnthropicMessages:
 
     def _frame(self, event: Mapping[str, Any]) -> bytes:
         """An event as it stands in a stream: a server-sent one."""
-        return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), encode(event))
+        return sse_event(event, event["type"])
 
     def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
         """The head of an answer."""
@@ -374,7 +377,8 @@ class _Reply:
 
     def _tool_use(self, index: int, block: ToolCall) -> dict[str, Any]:
         id_ = block.id or f"toolu_{self._mark}{self._call.token}{index:02}"
-        return {"type": "tool_use", "id": id_, "name": block.name, "input": _input(block)}
+        shown = arguments_object(block) or {}  # others cannot be shown but in a stream
+        return {"type": "tool_use", "id": id_, "name": block.name, "input": shown}
 
     def _signature(self, block: Thinking) -> str:
         shown = "" if self._omits else block.text
@@ -397,25 +401,26 @@ class _Reply:
 
     def _usage_at_end(self) -> dict[str, Any]:
         usage = self._answer.usage
-        counts = [(block, len(pieces_of(block))) for block in self._answer.content]
-        thoughts = [count for block, count in counts if isinstance(block, Thinking)]
+        content = self._answer.content
+        thoughts = [block for block in content if isinstance(block, Thinking)]
         thinking = usage.thinking_tokens
         if thinking is None and thoughts:
-            thinking = sum(thoughts)
+            thinking = token_count(thoughts)
         details = {"output_tokens_details": {"thinking_tokens": thinking}}
         output = usage.output_tokens
         return {
             **self._input_usage(),
-            "output_tokens": sum(count for _, count in counts) if output is None else output,
+            "output_tokens": token_count(content) if output is None else output,
             **({} if thinking is None else details),
             **usage.extra,
         }
 
     def _input_usage(self) -> dict[str, Any]:
         usage = self._answer.usage
+        read = [self._call.body.get(name) for name in ("system", "messages", "tools")]
         tokens = usage.input_tokens
         return {
-            "input_tokens": _estimate(self._call.body) if tokens is None else tokens,
+            "input_tokens": estimated_tokens(read) if tokens is None else tokens,
             "cache_creation_input_tokens": usage.cache_write_tokens,
             "cache_read_input_tokens": usage.cache_read_tokens,
         }
@@ -432,17 +437,3 @@ def _arguments(block: ToolCall) -> Iterator[tuple[dict[str, Any], bool]]:
     yield {"type": "input_json_delta", "partial_json": ""}, False
     for piece in pieces_of(block):
         yield {"type": "input_json_delta", "partial_json": piece}, True
-
-
-def _input(block: ToolCall) -> Any:
-    """A call's arguments as an object; those that are none cannot be shown but in a stream."""
-    try:
-        return object_(decode(block.arguments_json))
-    except DecodeError:
-        return {}
-
-
-def _estimate(body: Mapping[str, Any]) -> int:
-    """The input's tokens, by the rule of thumb of four bytes each."""
-    read = [body.get(name) for name in ("system", "messages", "tools")]
-    return max(1, len(encode(read)) // 4)

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._json import array, object_, string
-from .signatures import Verdict
+from .signatures import Judge, Verdict
 
 __all__ = ["complaint"]
 
-Judge: TypeAlias = Callable[[str, str], Verdict]
 _Object: TypeAlias = dict[str, Any]
 _Complaints: TypeAlias = Iterator[str]
 

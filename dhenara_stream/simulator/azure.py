@@ -6,13 +6,15 @@ Its ``v1`` paths are versions of their own; all others need an ``api-version`` i
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 from ._json import encode
 from .http1 import Head, Headers, Request
+from .openai_common import OpenAIProtocol
 from .protocol import Refused
 
-__all__ = ["GatewayRefused", "authenticate", "error_response", "gateways", "head"]
+__all__ = ["Gateway", "GatewayRefused", "authenticate"]
 
 _MESSAGES = {
     401: (
@@ -50,12 +52,29 @@ def authenticate(request: Request, *, require_key: bool) -> None:
         raise GatewayRefused(404, "Resource not found")
 
 
-def head(plain: Head, token: str) -> Head:
-    """The head of an answer, with what Azure adds to it."""
-    return Head(plain.status, (*plain.headers, *_identity(token)))
+class Gateway(OpenAIProtocol):
+    """How the gateway answers for the protocol behind it; comes before that one's class."""
+
+    operation: ClassVar[str]
+    """What the gateway calls a request."""
+
+    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
+        """The head of an answer, with what Azure adds to it."""
+        plain = super().head(request, token, now, stream=stream)
+        return Head(plain.status, (*plain.headers, *_identity(token)))
+
+    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
+        """Headers and body of an error: the gateway's, or OpenAI's."""
+        gateways = _gateways(refused, self.operation)
+        if gateways is None:
+            headers, body = super().error(refused, token)
+            return (*headers, *_identity(token)), body
+        error = {"code": str(gateways.status), "message": gateways.message}
+        headers = (("content-type", "application/json"), *_identity(token))
+        return headers, encode({"error": error})
 
 
-def gateways(refused: Refused, operation: str) -> GatewayRefused | None:
+def _gateways(refused: Refused, operation: str) -> GatewayRefused | None:
     """An error as the gateway says it, of that operation; ``None`` if it is the service's."""
     if isinstance(refused, GatewayRefused):
         return refused
@@ -64,13 +83,6 @@ def gateways(refused: Refused, operation: str) -> GatewayRefused | None:
         return None
     message = refused.message or _MESSAGES[refused.status].format(operation)
     return GatewayRefused(refused.status, message)
-
-
-def error_response(refused: GatewayRefused, token: str) -> tuple[Headers, bytes]:
-    """Headers and body of the gateway's error."""
-    error = {"code": str(refused.status), "message": refused.message}
-    headers = (("content-type", "application/json"), *_identity(token))
-    return headers, encode({"error": error})
 
 
 def _identity(token: str) -> Headers:

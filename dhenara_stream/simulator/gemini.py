@@ -25,7 +25,7 @@ from .protocol import Call, Event, Refused, json_body, status_phrase
 from .script import Answer
 from .signatures import Signatures
 
-__all__ = ["GeminiAPI", "VertexGemini"]
+__all__ = ["GeminiAPI", "VertexGemini", "check_bearer"]
 
 _JSON = "application/json; charset=UTF-8"
 _SSE = "text/event-stream"
@@ -146,7 +146,7 @@ class GeminiAPI:
                 "Method doesn't allow unregistered callers (callers without established identity). "
                 "Please use API Key or other form of API consumer identity to call this API.",
             )
-        _check_bearer(bearer)
+        check_bearer(bearer)
 
     def events(self, call: Call, answer: Answer) -> Iterator[Event]:
         """The answer as a stream, of events or of an array's elements."""
@@ -215,7 +215,7 @@ class VertexGemini(GeminiAPI):
     def _authenticate(self, request: Request) -> None:
         place, bearer = self._path.fullmatch(request.path), request.header("authorization")
         if bearer is not None:
-            _check_bearer(bearer)
+            check_bearer(bearer)
             return
         if not _key(request):
             message = f"Request is missing required authentication credential. {_CREDENTIALS}"
@@ -244,7 +244,12 @@ def _key(request: Request) -> str:
     return request.header("x-goog-api-key") or _query(request, "key")
 
 
-def _check_bearer(bearer: str) -> None:
+def check_bearer(bearer: str) -> None:
+    """Check that an ``authorization`` header has a token, as Google does.
+
+    Raises:
+        Refused: It has none.
+    """
     kind, _, token = bearer.partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Refused(401, None)

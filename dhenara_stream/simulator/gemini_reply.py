@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ._json import DecodeError, array, decode, encode, is_array, is_object, object_
+from ._json import array, encode, is_array, is_object, object_
 from .gemini_fields import standard_base64
 from .gemini_rules import sealed_by, version_of
 from .protocol import Call
@@ -38,8 +38,11 @@ from .script import (
     Text,
     Thinking,
     ToolCall,
+    arguments_object,
+    estimated_tokens,
     pieces_of,
     split_json,
+    token_count,
 )
 from .signatures import Signatures
 
@@ -146,7 +149,7 @@ class Reply:
     def _ending(self) -> _Fields:
         answer = self._answer
         calls = [block for block in answer.content if isinstance(block, ToolCall)]
-        broken = [block for block in calls if _args(block) is None]
+        broken = [block for block in calls if arguments_object(block) is None]
         ending: _Fields = {"finishReason": "STOP"}
         if answer.stop_reason is not None:
             words = {"length": "MAX_TOKENS", "stop_sequence": "STOP"}
@@ -201,10 +204,10 @@ class Reply:
                 yield {"content": _content([{"text": piece, "thought": True}])}, True
 
     def _tool_call(self, index: int, block: ToolCall) -> Iterator[tuple[_Fields, bool]]:
-        args = _args(block)
+        args = arguments_object(block)
         if args is None:
             return
-        self._tokens += self._candidates * len(pieces_of(block))
+        self._tokens += self._candidates * token_count([block])
         calling = object_(object_(self._call.body.get("toolConfig")).get("functionCallingConfig"))
         leaves = list(_leaves(args, "$"))
         speakable = not any(value in ({}, []) for _, value in leaves)  # no path says an empty one
@@ -238,7 +241,7 @@ class Reply:
                 if self._shows and block.text:
                     yield {"text": block.text, "thought": True}
             case ToolCall():
-                if (args := _args(block)) is not None:
+                if (args := arguments_object(block)) is not None:
                     yield self._function(index, block, {"args": args})
             case RawBlock() if not _feedback(block):
                 yield block.whole or block.block
@@ -295,7 +298,7 @@ class Reply:
                     if due is not None and text is not None:
                         signed[text] = self._signature_of(due, "")
                     due, text = block, None
-                case ToolCall() if due is not None and _args(block) is not None:
+                case ToolCall() if due is not None and arguments_object(block) is not None:
                     seal = sealed_by({"functionCall": {"name": block.name}})
                     signed[index], due = self._signature_of(due, seal), None
                 case Text() | Refusal():
@@ -322,8 +325,8 @@ class Reply:
 
     def _count_prompt(self) -> int:
         usage = self._answer.usage
-        tokens = usage.input_tokens
-        tokens = _estimate(self._call.body) if tokens is None else tokens
+        read = [self._call.body.get(name) for name in ("systemInstruction", "contents", "tools")]
+        tokens = estimated_tokens(read) if usage.input_tokens is None else usage.input_tokens
         return tokens + usage.cache_read_tokens + usage.cache_write_tokens
 
     def _count(self) -> _Fields:
@@ -331,9 +334,9 @@ class Reply:
         usage, blocks = self._answer.usage, self._answer.content
         thoughts = usage.thinking_tokens
         if thoughts is None and any(isinstance(block, Thinking) for block in blocks):
-            thoughts = _counted(block for block in blocks if isinstance(block, Thinking))
+            thoughts = token_count(block for block in blocks if isinstance(block, Thinking))
             thoughts *= self._candidates
-        said = _counted(block for block in blocks if not isinstance(block, Thinking))
+        said = token_count(block for block in blocks if not isinstance(block, Thinking))
         said *= self._candidates
         if usage.output_tokens is not None:
             thoughts = thoughts and min(thoughts, usage.output_tokens)
@@ -376,16 +379,6 @@ def _content(parts: list[Any]) -> _Fields:
     return {"parts": parts, "role": "model"}
 
 
-def _counted(blocks: Iterable[Block]) -> int:
-    return sum(len(pieces_of(block)) for block in blocks)
-
-
-def _estimate(body: Mapping[str, Any]) -> int:
-    """The input's tokens, by the rule of thumb of four bytes each."""
-    read = [body.get(name) for name in ("systemInstruction", "contents", "tools")]
-    return max(1, len(encode(read)) // 4)
-
-
 def _logprob(piece: str) -> float:
     return len(piece) * _LOGPROB
 
@@ -398,15 +391,6 @@ def _token(piece: str, place: int) -> _Fields:
 
 
 # --- arguments that are streamed ------------------------------------------------------------------
-
-
-def _args(block: ToolCall) -> _Fields | None:
-    """A call's arguments, if they are an object."""
-    try:
-        value = decode(block.arguments_json)
-    except DecodeError:
-        return None
-    return value if is_object(value) else None
 
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -20,11 +20,10 @@ from typing import Any, TypeAlias
 
 from ._json import array, encode, is_array, is_object, object_, string
 from .gemini_fields import FieldError, canonical, is_base64, snake, standard_base64
-from .signatures import Verdict
+from .signatures import Judge
 
 __all__ = ["SKIPS", "complaint", "sealed_by", "version_of"]
 
-Judge: TypeAlias = Callable[[str, str], Verdict]
 _Object: TypeAlias = dict[str, Any]
 _Complaints: TypeAlias = Iterator[str]
 

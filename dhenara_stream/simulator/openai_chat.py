@@ -28,20 +28,17 @@ from .openai_chat_rules import Maker, complaints, deepseek_thinks, maker_of
 from .openai_common import (
     CREATED,
     FREE_TEXT,
+    OpenAIProtocol,
     authenticate,
     check,
-    data_event,
     error_object,
-    error_response,
-    failure,
     free_text,
-    head,
     is_openai,
     logprob,
     reasons_now,
     token_counts,
 )
-from .protocol import Call, Event, Refused, json_body
+from .protocol import Call, Event, Refused, json_body, sse_event
 from .script import (
     Answer,
     RawBlock,
@@ -60,7 +57,7 @@ _Object: TypeAlias = dict[str, Any]
 _Shown: TypeAlias = Text | Refusal | Thinking | ToolCall | RawBlock
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIProtocol):
     """``POST .../chat/completions``; see :class:`~.protocol.WireProtocol`."""
 
     addresses: ClassVar[Mapping[str, str]] = {"OPENAI_BASE_URL": "/v1", "DEEPSEEK_BASE_URL": ""}
@@ -87,21 +84,9 @@ class OpenAIChat:
         """The answer as one JSON object."""
         return encode(_Reply(call, answer).whole())
 
-    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
-        """The head of an answer."""
-        return head(token, stream=stream)
-
-    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
-        """Headers and body of an error (wire.md 3.3)."""
-        return error_response(refused, token)
-
-    def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
-        """The error that ends a stream, by default of an overloaded service."""
-        return failure(type, message)
-
     def error_event(self, failure: Refused, token: str) -> bytes:
         """The event that ends a stream with an error."""
-        return data_event({"error": error_object(failure)})
+        return sse_event({"error": error_object(failure)})
 
     def ping(self) -> bytes:
         """The comment that keeps a stream alive."""
@@ -110,7 +95,7 @@ class OpenAIChat:
     def malformed(self) -> bytes:
         """A chunk whose JSON breaks off."""
         choice = {"index": 0, "delta": {"content": "x"}}
-        return data_event({"object": "chat.completion.chunk", "choices": [choice]})[:-6] + b"\n\n"
+        return sse_event({"object": "chat.completion.chunk", "choices": [choice]})[:-6] + b"\n\n"
 
 
 # --- Azure ----------------------------------------------------------------------------------------
@@ -138,10 +123,12 @@ class _AzureCall(Call):
     """A call of a deployment of Azure's."""
 
 
-class AzureChat(OpenAIChat):
+class AzureChat(azure.Gateway, OpenAIChat):
     """Chat Completions as Azure speaks them, of a deployment or of its version 1."""
 
     addresses: ClassVar[Mapping[str, str]] = {"AZURE_OPENAI_ENDPOINT": ""}
+
+    operation: ClassVar[str] = "ChatCompletions_Create"
 
     def serves(self, path: str) -> bool:
         """Whether requests to this path speak this protocol."""
@@ -157,17 +144,14 @@ class AzureChat(OpenAIChat):
         if validate:
             maker: Maker = "openai" if is_openai(model) else "other"
             check(complaints(body, model, maker, {"data_sources": "array"}))
-        call = _call(body, model, token)
-        return _AzureCall(
-            body=body, model=call.model, stream=call.stream, ask=call.ask, token=token
-        )
+        return _call(body, model, token, _AzureCall)
 
     def events(self, call: Call, answer: Answer) -> Iterator[Event]:
         """The answer as a stream; before it comes what the filters say of the prompt."""
         is_azures = isinstance(call, _AzureCall)
         if is_azures:
             nothing: _Object = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
-            yield Event(data_event({**nothing, "prompt_filter_results": _PROMPT_FILTERS}))
+            yield Event(sse_event({**nothing, "prompt_filter_results": _PROMPT_FILTERS}))
         yield from _Reply(call, answer, filters=is_azures).events()
 
     def whole(self, call: Call, answer: Answer) -> bytes:
@@ -179,18 +163,17 @@ class AzureChat(OpenAIChat):
 
     def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
         """The head of an answer."""
-        plain = super().head(request, token, now, stream=stream)
-        return plain if _is_groqs(request) else azure.head(plain, token)
+        if _is_groqs(request):
+            # There is no gateway of Azure's before it.
+            return OpenAIChat.head(self, request, token, now, stream=stream)
+        return super().head(request, token, now, stream=stream)
 
     def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
         """Headers and body of an error: the gateway's, the content filter's, or OpenAI's."""
-        gateways = azure.gateways(refused, "ChatCompletions_Create")
-        if gateways is not None:
-            return azure.error_response(gateways, token)
         headers, body = super().error(refused, token)
         if refused.type == "content_filter":
             body = encode({"error": _filtered(refused.message)})
-        return azure.head(Head(refused.status, headers), token).headers, body
+        return headers, body
 
     def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
         """The error that ends a stream, by default of an overloaded service."""
@@ -201,7 +184,7 @@ class AzureChat(OpenAIChat):
     def error_event(self, failure: Refused, token: str) -> bytes:
         """The event that ends a stream with an error."""
         if failure.type == "content_filter":
-            return data_event({"error": _filtered(failure.message)})
+            return sse_event({"error": _filtered(failure.message)})
         return super().error_event(failure, token)
 
 
@@ -237,10 +220,10 @@ _ANY_OBJECT = {
 }
 
 
-def _call(body: _Object, model: str, token: str) -> Call:
+def _call(body: _Object, model: str, token: str, kind: type[Call] = Call) -> Call:
     stream = body.get("stream") is True
     ask = _ask(body, model)
-    return Call(body=body, model=model or "model", stream=stream, ask=ask, token=token)
+    return kind(body=body, model=model or "model", stream=stream, ask=ask, token=token)
 
 
 def _ask(body: Mapping[str, Any], model: str) -> Ask:
@@ -393,7 +376,7 @@ class _Reply:
 
     def _chunk(self, choices: list[_Object], usage: _Object | None = None) -> bytes:
         chunk = {**self._about("chat.completion.chunk"), "choices": choices}
-        return data_event(chunk | ({"usage": usage} if usage or self._tells_usage else {}))
+        return sse_event(chunk | ({"usage": usage} if usage or self._tells_usage else {}))
 
     def _piece(self, index: int, delta: _Delta) -> _Object:
         logprobs = None if delta.token is None else self._logprobs({delta.token: [delta]})

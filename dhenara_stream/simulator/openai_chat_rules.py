@@ -17,12 +17,14 @@ from typing import Any, Literal, TypeAlias
 
 from ._json import array, encode, is_array, is_object, object_, string
 from .openai_common import (
+    IMAGE_TYPES,
     Complaint,
     Complaints,
     allowed,
     bounded,
     efforts,
     fields,
+    function_schema,
     is_openai,
     length,
     reasons,
@@ -31,6 +33,7 @@ from .openai_common import (
     strict_schema,
     tool_name,
     typed,
+    unsupported,
     word,
 )
 
@@ -360,7 +363,6 @@ _PARTS: Mapping[str, Mapping[str, str]] = {
     "input_audio": {"input_audio": "object"},
     "file": {"file": "object"},
 }
-_IMAGE_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp")
 
 
 def _image(path: str, image: Any) -> Complaints:
@@ -382,7 +384,7 @@ def _image(path: str, image: Any) -> Complaints:
         "'data:image/png;base64,aW1nIGJ5dGVzIGhlcmU='), but got"
     )
     kind, _, data = url[5:].partition(";base64,")
-    if kind not in _IMAGE_TYPES:
+    if kind not in IMAGE_TYPES:
         yield Complaint(f"{wanted} unsupported MIME type '{kind}'.", f"{path}.url", "invalid_value")
     if not _is_base64(data):
         yield Complaint(
@@ -522,17 +524,10 @@ def _function(asked: _Asked, path: str, function: Any) -> Complaints:
     schema = function.get("parameters")
     if schema is None:
         return
-    subject, code = f"function '{function['name']}'", "invalid_function_parameters"
-    kind = schema.get("type", None if asked.strict else "object")
-    if schema and kind != "object":
-        yield Complaint(
-            f"Invalid schema for {subject}: schema must be a JSON Schema of 'type: \"object\"', "
-            f"got 'type: \"{kind}\"'.",
-            f"{path}.parameters",
-            code,
-        )
-    if function.get("strict") and asked.strict:
-        yield from strict_schema(schema, subject, f"{path}.parameters", code)
+    if not asked.strict:
+        schema = {"type": "object", **schema}
+    strict = asked.strict and bool(function.get("strict"))
+    yield from function_schema(path, function["name"], schema, strict=strict)
 
 
 def _custom(path: str, tool: _Object) -> Complaints:
@@ -673,7 +668,7 @@ _TAKES_SEARCH = re.compile(r"-search-")
 def _openai_model(asked: _Asked) -> Complaints:
     body, model = asked.body, asked.model
     if "web_search_options" in body and not _TAKES_SEARCH.search(model):
-        yield _unsupported("web_search_options")
+        yield unsupported("web_search_options")
     if not reasons(model):
         if body.get("reasoning_effort") is not None:
             yield Complaint("Unrecognized request argument supplied: reasoning_effort")
@@ -686,15 +681,10 @@ def _openai_model(asked: _Asked) -> Complaints:
             )
         return
     if body.get("max_tokens") is not None:
-        yield _unsupported("max_tokens", "Use 'max_completion_tokens' instead.")
+        yield unsupported("max_tokens", "Use 'max_completion_tokens' instead.")
     if body.get("reasoning_effort") is not None:
         yield from _effort(model, body["reasoning_effort"])
     yield from _reasoning_sampling(asked)
-
-
-def _unsupported(name: str, instead: str = "") -> Complaint:
-    message = f"Unsupported parameter: '{name}' is not supported with this model. {instead}"
-    return Complaint(message.rstrip(), name, "unsupported_parameter")
 
 
 def _effort(model: str, effort: str) -> Complaints:
@@ -724,9 +714,9 @@ def _reasoning_sampling(asked: _Asked) -> Complaints:
     if body.get("logprobs") and reasoning:
         yield Complaint("You are not allowed to request logprobs from this model", status=403)
     if body.get("logit_bias"):
-        yield _unsupported("logit_bias")
+        yield unsupported("logit_bias")
     if body.get("stop") is not None and not _TAKES_STOP.match(asked.model):
-        yield _unsupported("stop")
+        yield unsupported("stop")
 
 
 # --- DeepSeek -------------------------------------------------------------------------------------

@@ -17,26 +17,28 @@ from typing import Any, TypeAlias
 from ._json import array, encode, is_object, object_, string
 from .http1 import Head, Headers, Request
 from .protocol import Refused, status_phrase
-from .script import Answer, Thinking, ToolCall, pieces_of
+from .script import Answer, Thinking, ToolCall, estimated_tokens, token_count
 
 __all__ = [
     "CREATED",
     "FREE_TEXT",
+    "IMAGE_TYPES",
     "Complaint",
     "Complaints",
+    "OpenAIProtocol",
     "OpenAIRefused",
     "TokenCounts",
     "allowed",
     "authenticate",
     "bounded",
     "check",
-    "data_event",
     "efforts",
     "error_object",
     "error_response",
     "failure",
     "fields",
     "free_text",
+    "function_schema",
     "head",
     "is_openai",
     "length",
@@ -49,6 +51,7 @@ __all__ = [
     "token_counts",
     "tool_name",
     "typed",
+    "unsupported",
     "word",
 ]
 
@@ -56,6 +59,9 @@ _Object: TypeAlias = dict[str, Any]
 
 CREATED = 1_767_225_600
 """When all answers were made: the first second of 2026."""
+
+IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp"})
+"""The kinds of images that models read."""
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -189,11 +195,6 @@ def error_response(error: Refused, token: str) -> tuple[Headers, bytes]:
     return headers, encode({"error": error_object(error)})
 
 
-def data_event(data: Mapping[str, Any]) -> bytes:
-    """A server-sent event without a name."""
-    return b"data: %b\n\n" % encode(data)
-
-
 # --- keys and headers -----------------------------------------------------------------------------
 
 _KEYS_PAGE = "https://platform.openai.com/account/api-keys"
@@ -250,6 +251,22 @@ def head(token: str, *, stream: bool) -> Head:
         for what, value in (("limit", limit), ("remaining", limit - 1), ("reset", reset)):
             headers.append((f"x-ratelimit-{what}-{name}", str(value)))
     return Head(200, (*headers, ("cache-control", "no-cache")))
+
+
+class OpenAIProtocol:
+    """The methods that OpenAI's protocols share; see :class:`~.protocol.WireProtocol`."""
+
+    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
+        """The head of an answer."""
+        return head(token, stream=stream)
+
+    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
+        """Headers and body of an error (wire.md 3.3)."""
+        return error_response(refused, token)
+
+    def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
+        """The error that ends a stream, by default of an overloaded service."""
+        return failure(type, message)
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -328,23 +345,22 @@ def token_counts(answer: Answer, asked: Any) -> TokenCounts:
 
     Args:
         answer: The answer.
-        asked: The parts of the request that a model reads: four bytes of it are a token.
+        asked: The parts of the request that a model reads.
     """
     usage = answer.usage
-    counts = [(block, len(pieces_of(block))) for block in answer.content]
-    thoughts = sum(count for block, count in counts if isinstance(block, Thinking))
+    thoughts = [block for block in answer.content if isinstance(block, Thinking)]
     fresh, output, thinking = usage.input_tokens, usage.output_tokens, usage.thinking_tokens
-    fresh = max(1, len(encode(asked)) // 4) if fresh is None else fresh
+    fresh = estimated_tokens(asked) if fresh is None else fresh
     return TokenCounts(
         input=fresh + usage.cache_read_tokens + usage.cache_write_tokens,
         cached=usage.cache_read_tokens,
         written=usage.cache_write_tokens,
-        output=sum(count for _, count in counts) if output is None else output,
-        reasoning=thoughts if thinking is None else thinking,
+        output=token_count(answer.content) if output is None else output,
+        reasoning=token_count(thoughts) if thinking is None else thinking,
     )
 
 
-# --- probabilities --------------------------------------------------------------------------------
+# --- free text, probabilities ---------------------------------------------------------------------
 
 
 FREE_TEXT: Mapping[str, Any] = {
@@ -536,6 +552,12 @@ def length(path: str, value: Any, *, least: int = 0, most: int | None = None) ->
         yield Complaint(message, path, f"{kind}_above_max_length")
 
 
+def unsupported(name: str, instead: str = "") -> Complaint:
+    """The complaint about a parameter that the model does not take, and what to do about it."""
+    message = f"Unsupported parameter: '{name}' is not supported with this model. {instead}"
+    return Complaint(message.rstrip(), name, "unsupported_parameter")
+
+
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -550,8 +572,9 @@ def tool_name(path: str, name: str) -> Complaints:
         yield Complaint(message, path, "invalid_value")
 
 
-# --- strict schemas -------------------------------------------------------------------------------
+# --- schemas --------------------------------------------------------------------------------------
 
+_NO_OBJECT = "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{}\"'."
 _REFUSED_KEYWORDS = (
     *("allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"),
     *("patternProperties", "unevaluatedProperties", "propertyNames", "minProperties"),
@@ -559,6 +582,16 @@ _REFUSED_KEYWORDS = (
     "uniqueItems",
 )
 _MOST_PROPERTIES, _DEEPEST = 5_000, 10
+
+
+def function_schema(path: str, name: str, schema: _Object, *, strict: bool) -> Complaints:
+    """Complaints about the parameters of a function, of that path and that name."""
+    subject, param, code = f"function '{name}'", f"{path}.parameters", "invalid_function_parameters"
+    if schema and schema.get("type") != "object":
+        problem = _NO_OBJECT.format(schema.get("type"))
+        yield Complaint(f"Invalid schema for {subject}: {problem}", param, code)
+    if strict:
+        yield from strict_schema(schema, subject, param, code)
 
 
 def strict_schema(schema: Any, subject: str, param: str, code: str | None = None) -> Complaints:
@@ -578,8 +611,8 @@ def strict_schema(schema: Any, subject: str, param: str, code: str | None = None
 
 def _strict_problems(root: _Object) -> Iterator[tuple[str | None, str]]:
     if root.get("type") != "object" or "anyOf" in root:
-        given = f'"{root["type"]}"' if isinstance(root.get("type"), str) else '"None"'
-        yield None, f"schema must be a JSON Schema of 'type: \"object\"', got 'type: {given}'."
+        given = root.get("type")
+        yield None, _NO_OBJECT.format(given if isinstance(given, str) else None)
     total = 0
     for place, rules, depth in _subschemas(root):
         where = "(" + ", ".join(f"'{step}'" for step in place) + ("," * (len(place) == 1)) + ")"

@@ -19,16 +19,15 @@ from typing import Any, ClassVar, TypeAlias, TypeGuard
 from . import azure
 from ._json import array, encode, object_, string
 from .generate import Ask, Tool
-from .http1 import Head, Headers, Request
+from .http1 import Request
 from .openai_common import (
     CREATED,
     FREE_TEXT,
+    OpenAIProtocol,
     authenticate,
     check,
     error_object,
-    error_response,
-    failure,
-    head,
+    free_text,
     token_counts,
 )
 from .openai_responses_items import (
@@ -41,7 +40,7 @@ from .openai_responses_items import (
 )
 from .openai_responses_rules import complaints, effort, is_output
 from .openai_responses_stored import StoredResponses
-from .protocol import Call, Event, Refused, json_body
+from .protocol import Call, Event, Refused, json_body, sse_event
 from .script import Answer, Block, RawBlock, RedactedThinking, Refusal, Text, Thinking, ToolCall
 from .signatures import Signatures
 
@@ -50,7 +49,7 @@ __all__ = ["AzureResponses", "OpenAIResponses"]
 _Object: TypeAlias = dict[str, Any]
 
 
-class OpenAIResponses:
+class OpenAIResponses(OpenAIProtocol):
     """``POST .../responses``; see :class:`~.protocol.WireProtocol`."""
 
     addresses: ClassVar[Mapping[str, str]] = {}  # those of Chat Completions lead here, too
@@ -107,35 +106,26 @@ class OpenAIResponses:
             output = [dict(item.done) for item in reply.items]
             self._stored.keep(reply.id, previous, _items(call.body), output)
 
-    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
-        """The head of an answer."""
-        return head(token, stream=stream)
-
-    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
-        """Headers and body of an error (wire.md 3.3)."""
-        return error_response(refused, token)
-
-    def failure(self, type: str | None, message: str | None) -> Refused:  # noqa: A002
-        """The error that ends a stream, by default of an overloaded service."""
-        return failure(type, message)
-
     def error_event(self, failure: Refused, token: str) -> bytes:
         """The event that ends a stream with an error; its fields are nested (wire.md 4.2)."""
         reply = self._streams.get(token)
         number = reply.number if reply else 0
-        return _event("error", sequence_number=number, error=error_object(failure))
+        return _event("error", {"sequence_number": number, "error": error_object(failure)})
 
     def ping(self) -> bytes:
         """The event that keeps a stream alive; this one does without its number."""
-        return _event("keepalive")
+        return _event("keepalive", {})
 
     def malformed(self) -> bytes:
         """A delta whose JSON breaks off."""
-        return _event("response.output_text.delta", delta="x", output_index=0)[:-6] + b"\n\n"
+        fields = {"delta": "x", "output_index": 0}
+        return _event("response.output_text.delta", fields)[:-6] + b"\n\n"
 
 
-class AzureResponses(OpenAIResponses):
+class AzureResponses(azure.Gateway, OpenAIResponses):
     """Responses as Azure speaks them; the model is a deployment (wire.md 8)."""
+
+    operation: ClassVar[str] = "Responses_Create"
 
     def serves(self, path: str) -> bool:
         """Whether requests to this path speak this protocol."""
@@ -144,22 +134,9 @@ class AzureResponses(OpenAIResponses):
     def _authenticate(self, request: Request, *, require_key: bool) -> None:
         azure.authenticate(request, require_key=require_key)
 
-    def head(self, request: Request, token: str, now: float, *, stream: bool) -> Head:
-        """The head of an answer."""
-        return azure.head(super().head(request, token, now, stream=stream), token)
 
-    def error(self, refused: Refused, token: str) -> tuple[Headers, bytes]:
-        """Headers and body of an error: the gateway's, or OpenAI's."""
-        gateways = azure.gateways(refused, "Responses_Create")
-        if gateways is not None:
-            return azure.error_response(gateways, token)
-        headers, body = super().error(refused, token)
-        return azure.head(Head(refused.status, headers), token).headers, body
-
-
-def _event(type_: str, **fields: Any) -> bytes:
-    data = encode({"type": type_, **fields})
-    return b"event: %b\ndata: %b\n\n" % (type_.encode(), data)
+def _event(type_: str, fields: Mapping[str, Any]) -> bytes:
+    return sse_event({"type": type_, **fields}, type_)
 
 
 # --- what is asked --------------------------------------------------------------------------------
@@ -294,20 +271,22 @@ class _Reply:
     def events(self, before_end: Callable[[], None]) -> Iterator[Event]:
         """The stream; before its last event that function is called."""
         for name in ("response.created", "response.in_progress"):
-            yield self._event(name, response=self._response("in_progress"))
+            yield self._event(name, {"response": self._response("in_progress")})
         for place, item in enumerate(self.items):
-            yield self._event("response.output_item.added", output_index=place, item=item.added)
+            added = {"output_index": place, "item": item.added}
+            yield self._event("response.output_item.added", added)
             of_item = {"item_id": item.added["id"]} if "id" in item.added else {}
             for name, fields, content in item.happenings():
                 where = {**of_item, "output_index": place}
-                yield self._event(name, content=content, **{**where, **fields})
-            yield self._event("response.output_item.done", output_index=place, item=item.done)
+                yield self._event(name, {**where, **fields}, content=content)
+            done = {"output_index": place, "item": item.done}
+            yield self._event("response.output_item.done", done)
         before_end()
-        yield self._event(f"response.{self.status}", response=self.whole())
+        yield self._event(f"response.{self.status}", {"response": self.whole()})
 
-    def _event(self, type_: str, *, content: bool = False, **fields: Any) -> Event:
+    def _event(self, type_: str, fields: Mapping[str, Any], *, content: bool = False) -> Event:
         self.number += 1
-        return Event(_event(type_, sequence_number=self.number, **fields), content)
+        return Event(_event(type_, {"sequence_number": self.number, **fields}), content)
 
     def whole(self) -> _Object:
         """The answer that is not streamed: what a stream's last event holds."""
@@ -384,8 +363,7 @@ class _Reply:
     def _tool_call(self, call: ToolCall, end: str, status: str) -> OutputItem:
         call_id = call.id or f"call_{end}"
         if call.name in _custom_tools(self._call.body):
-            text = CustomCall.text(call)
-            return CustomCall((f"ctc_{end}", call_id), call.name, text, status)
+            return CustomCall((f"ctc_{end}", call_id), call.name, free_text(call), status)
         return FunctionCall((f"fc_{end}", call_id), call.name, call.arguments_json, status)
 
     def _reasoning(self, block: Thinking | RedactedThinking, item_id: str) -> Reasoning:

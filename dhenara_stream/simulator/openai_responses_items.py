@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from .openai_common import free_text, logprob
+from .openai_common import logprob
 from .script import RawBlock, Refusal, Text, pieces_of, split_json, split_text
 
 __all__ = ["CustomCall", "FunctionCall", "Happenings", "Message", "OutputItem", "Raw", "Reasoning"]
@@ -227,8 +227,6 @@ class CustomCall(_Call):
     type = "custom_tool_call"
     argument = "input"
     event = "response.custom_tool_call_input"
-
-    text = staticmethod(free_text)
 
 
 class Raw:

@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 
 from ._json import array, is_object, object_, string
 from .openai_common import (
+    IMAGE_TYPES,
     Complaint,
     Complaints,
     allowed,
     bounded,
     fields,
+    function_schema,
     is_openai,
     length,
     reasons,
@@ -26,14 +28,14 @@ from .openai_common import (
     strict_schema,
     tool_name,
     typed,
+    unsupported,
     word,
 )
 from .openai_responses_stored import StoredResponses
-from .signatures import Verdict
+from .signatures import Judge
 
 __all__ = ["complaints", "effort", "is_output"]
 
-Judge: TypeAlias = Callable[[str, str], Verdict]
 _Object: TypeAlias = dict[str, Any]
 
 
@@ -409,7 +411,6 @@ def _parts(path: str, content: Any, known: tuple[str, ...]) -> Complaints:
 
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]*,")
-_IMAGES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\s*")
 
 
@@ -427,7 +428,7 @@ def _image(path: str, part: _Object) -> Complaints:
         )
         yield Complaint(message, f"{path}.image_url", "invalid_value")
     if url.startswith("data:"):
-        yield from _data(f"{path}.image_url", url, "an image MIME type", _IMAGES)
+        yield from _data(f"{path}.image_url", url, "an image MIME type", IMAGE_TYPES)
 
 
 def _file(path: str, part: _Object) -> Complaints:
@@ -454,8 +455,7 @@ def _data(path: str, url: str, wanted: str, known: frozenset[str] | None) -> Com
 
 def _one_of(path: str, part: _Object, names: tuple[str, ...]) -> Complaints:
     if all(part.get(name) is None for name in names):
-        message = f"Missing required parameter: '{path}.{names[0]}'."
-        yield Complaint(message, f"{path}.{names[0]}", "missing_required_parameter")
+        yield from required(f"{path}.", {}, names[0])
 
 
 # --- what belongs together ------------------------------------------------------------------------
@@ -602,18 +602,9 @@ def _tools(asked: _Asked) -> Complaints:
 
 def _function(path: str, tool: _Object) -> Complaints:
     yield from fields(path, tool, {"name": "string"}, _OF_FUNCTIONS)
-    name, schema = tool["name"], object_(tool.get("parameters"))
-    yield from tool_name(f"{path}.name", name)
-    param, code = f"{path}.parameters", "invalid_function_parameters"
-    if schema and schema.get("type") != "object":
-        given = schema.get("type", "None")
-        message = (
-            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: "
-            f'"object"\', got \'type: "{given}"\'.'
-        )
-        yield Complaint(message, param, code)
-    if tool.get("strict") is True:
-        yield from strict_schema(schema, f"function '{name}'", param, code)
+    yield from tool_name(f"{path}.name", tool["name"])
+    schema, strict = object_(tool.get("parameters")), tool.get("strict") is True
+    yield from function_schema(path, tool["name"], schema, strict=strict)
 
 
 _CHOICES = ("none", "auto", "required")
@@ -769,7 +760,7 @@ def _model(asked: _Asked) -> Complaints:
         return
     for name in ("effort", "summary"):
         if asked.reasoning.get(name) is not None:
-            yield _unsupported(f"reasoning.{name}")
+            yield unsupported(f"reasoning.{name}")
     if "reasoning.encrypted_content" in array(asked.body.get("include")):
         yield Complaint("Encrypted content is not supported with this model.", "include")
     if any(_kind(item) == "reasoning" for _, item in asked.conversation()):
@@ -792,12 +783,7 @@ def _reasoning_model(asked: _Asked) -> Complaints:
     for name in ("temperature", "top_p", "top_logprobs"):
         usual = 0 if name == "top_logprobs" else 1
         if asked.body.get(name) not in (None, usual) and used != "none":
-            yield _unsupported(name)
-
-
-def _unsupported(param: str) -> Complaint:
-    message = f"Unsupported parameter: '{param}' is not supported with this model."
-    return Complaint(message, param, "unsupported_parameter")
+            yield unsupported(name)
 
 
 _RULES: tuple[Callable[[_Asked], Complaints], ...] = (

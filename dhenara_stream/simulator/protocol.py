@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
-from ._json import DecodeError, decode, is_object
+from ._json import DecodeError, decode, encode, is_object
 from .generate import Ask
 from .http1 import Head, Headers, Request
 from .script import Answer
 
-__all__ = ["Call", "Event", "Refused", "WireProtocol", "json_body", "status_phrase"]
+__all__ = ["Call", "Event", "Refused", "WireProtocol", "json_body", "sse_event", "status_phrase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,12 @@ def json_body(request: Request) -> dict[str, Any]:
     if not is_object(value):
         raise Refused(400, "The request body is not a JSON object")
     return value
+
+
+def sse_event(data: Mapping[str, Any], name: str | None = None) -> bytes:
+    """A server-sent event with a name, or without one."""
+    event = b"" if name is None else b"event: %b\n" % name.encode()
+    return event + b"data: %b\n\n" % encode(data)
 
 
 def status_phrase(status: int) -> str:

@@ -8,12 +8,12 @@ same way each time.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from . import _check
-from ._json import encode
+from ._json import DecodeError, decode, encode, is_object
 
 __all__ = [
     "Answer",
@@ -25,9 +25,12 @@ __all__ = [
     "Thinking",
     "ToolCall",
     "Usage",
+    "arguments_object",
+    "estimated_tokens",
     "pieces_of",
     "split_json",
     "split_text",
+    "token_count",
 ]
 
 # Words with the space before them, as tokens have it; a long one comes in parts.
@@ -197,6 +200,25 @@ def pieces_of(block: Block) -> list[str]:
             return split_json(block.arguments_json)
         case _:
             return []
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any] | None:
+    """A call's arguments; ``None`` where they are no JSON object."""
+    try:
+        value = decode(call.arguments_json)
+    except DecodeError:
+        return None
+    return value if is_object(value) else None
+
+
+def token_count(blocks: Iterable[Block]) -> int:
+    """The tokens of blocks: one for each piece."""
+    return sum(len(pieces_of(block)) for block in blocks)
+
+
+def estimated_tokens(read: Any) -> int:
+    """The tokens of what a model reads, by the rule of thumb of four bytes each."""
+    return max(1, len(encode(read)) // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from .openai_chat import AzureChat, OpenAIChat
 from .openai_responses import AzureResponses, OpenAIResponses
 from .plan import Data, End, Pause, Step, Wire, head_fault, paced, plan, rechunked
 from .protocol import Call, Event, Refused, WireProtocol
-from .script import Answer, pieces_of
+from .script import Answer, token_count
 from .vertex_claude import VertexClaude
 
 __all__ = ["Answers", "Faults", "RecordedRequest", "Service", "Settings", "fingerprint"]
@@ -270,7 +270,7 @@ class Service:
         first, rate = self.settings.time_to_first_token, self.settings.tokens_per_second
         if call.stream:
             return paced(protocol.events(call, answer), first, rate)
-        tokens = sum(len(pieces_of(block)) for block in answer.content)
+        tokens = token_count(answer.content)
         whole = Event(protocol.whole(call, answer), content=True)
         return paced([whole], first + (tokens / rate if rate else 0.0), None)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-__all__ = ["Signatures", "Verdict"]
+__all__ = ["Judge", "Signatures", "Verdict"]
 
 Verdict: TypeAlias = Literal["valid", "modified", "invalid"]
+Judge: TypeAlias = Callable[[str, str], Verdict]
+"""What tells whether a signature (the second text) fits what it is shown with (the first)."""
 
 
 class Signatures:

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from ._json import encode
 from .anthropic import AnthropicMessages, Asked, named_betas, of_cloud
-from .gemini import VertexGemini
+from .gemini import VertexGemini, check_bearer
 from .http1 import Headers, Request
-from .protocol import Refused
+from .protocol import Refused, sse_event
 
 __all__ = ["VertexClaude"]
 
@@ -44,9 +43,7 @@ class VertexClaude(AnthropicMessages):
         return bool(_PATH.fullmatch(path))
 
     def _authenticate(self, request: Request) -> None:
-        kind, _, token = (request.header("authorization") or "").partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
-            raise Refused(401, None)
+        check_bearer(request.header("authorization") or "")
 
     def _asked(self, request: Request, body: dict[str, Any], *, validate: bool) -> Asked:
         asked = of_cloud(body, version=VERSION, in_path=("model",), validate=validate)
@@ -55,9 +52,7 @@ class VertexClaude(AnthropicMessages):
         return Asked({**asked.body, "model": model}, asked.betas | named_betas(request))
 
     def _frame(self, event: Mapping[str, Any]) -> bytes:
-        if event["type"] == "ping":
-            return b"event: vertex_event\ndata: %b\n\n" % encode(event)
-        return super()._frame(event)
+        return sse_event(event, "vertex_event" if event["type"] == "ping" else event["type"])
 
     def _identity(self, token: str) -> Headers:
         return (("request-id", f"req_{self.mark}{token}"),)

@@ -1,11 +1,10 @@
 """Framing of lines of JSON. The invariant: any bytes at any cuts give the same events, or the same
 events and then the same error."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import bytewise, cut_at
 
 from dhenara_stream.core.ndjson import NDJSONDecoder
 from dhenara_stream.core.sse import ServerSentEvent
@@ -23,10 +22,6 @@ def outcome(chunks: list[bytes], limit: int = 1000) -> tuple[list[bytes], str | 
     except EventTooLarge as error:
         return [event.data for event in events], error.message
     return [event.data for event in events], None
-
-
-def bytewise(stream: bytes) -> list[bytes]:
-    return [stream[i : i + 1] for i in range(len(stream))]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +80,5 @@ def test_a_line_that_is_too_long_ends_the_stream_after_the_events_before_it() ->
 def test_any_bytes_at_any_cuts_give_the_same_outcome(
     stream: bytes, cuts: list[int], limit: int
 ) -> None:
-    places = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
-    chunks = [stream[a:b] for a, b in pairwise(places)]
+    chunks = cut_at(stream, cuts)
     assert outcome(chunks, limit) == outcome([stream], limit) == outcome(bytewise(stream), limit)

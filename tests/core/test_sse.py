@@ -1,19 +1,20 @@
 """SSE framing. The invariant: any bytes at any cuts give the same events, or the same events and
 then the same ProtocolError, and nothing else."""
 
-import itertools
 import json
 import re
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import combinations
 from typing import NamedTuple
 
 import pytest
 from corpus import needs_corpus
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import bytewise, cut_at
 from recorded.others import sse_cases, wrong_sse_cases
 
 from dhenara_stream.core.sse import DEFAULT_MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
@@ -63,18 +64,9 @@ def data_of(stream: bytes, make: MakeDecoder = lenient) -> list[bytes]:
     return [event.data for event in read(stream, make)]
 
 
-def bytewise(stream: bytes) -> list[bytes]:
-    return [stream[i : i + 1] for i in range(len(stream))]
-
-
 def pieces(stream: bytes, size: int) -> Iterator[bytes]:
     for i in range(0, len(stream), size):
         yield stream[i : i + size]
-
-
-def cut(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
-    bounds = [0, *sorted(c for c in cuts if c <= len(stream)), len(stream)]
-    return [stream[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 @contextmanager
@@ -235,7 +227,7 @@ def test_a_line_under_way_goes_on_after_a_cr_at_the_end_of_a_chunk() -> None:
 @pytest.mark.parametrize("position", [1, 2, 3])
 def test_a_character_cut_in_two_chunks_is_whole(position: int) -> None:
     stream = b"data: \xf0\x9f\x98\x80\n\n"
-    assert outcome(cut(stream, [6 + position])).events == [ServerSentEvent(stream[6:10])]
+    assert outcome(cut_at(stream, [6 + position])).events == [ServerSentEvent(stream[6:10])]
 
 
 # --- byte order mark --------------------------------------------------------------------------
@@ -244,7 +236,7 @@ def test_a_character_cut_in_two_chunks_is_whole(position: int) -> None:
 @pytest.mark.parametrize("cuts", [[], [1], [2], [3], [1, 2], [1, 2, 3], [0, 0, 1]])
 def test_a_byte_order_mark_before_the_first_line_is_skipped_at_any_cut(cuts: list[int]) -> None:
     stream = BOM + b"data: a\n\n"
-    assert outcome(cut(stream, cuts)).events == [ServerSentEvent(b"a")]
+    assert outcome(cut_at(stream, cuts)).events == [ServerSentEvent(b"a")]
 
 
 def test_only_the_first_byte_order_mark_is_skipped() -> None:
@@ -479,7 +471,7 @@ def test_an_event_above_the_limit_is_the_same_error_after_the_same_events_at_any
     assert [e.data for e in expected.events] == [b"a", b"b"]
     assert expected.error is not None
     assert expected.error[0] is EventTooLarge
-    for chunks in (bytewise(stream), *(cut(stream, [i]) for i in range(len(stream)))):
+    for chunks in (bytewise(stream), *(cut_at(stream, [i]) for i in range(len(stream)))):
         assert outcome(chunks, limited(LIMIT)) == expected
 
 
@@ -698,8 +690,8 @@ def test_a_short_stream_is_read_alike_at_all_its_cuts(stream: bytes, make: MakeD
     expected = outcome([stream], make)
     gaps = range(1, len(stream))
     for count in range(len(stream)):
-        for cuts in itertools.combinations(gaps, count):
-            assert outcome(cut(stream, cuts), make) == expected
+        for cuts in combinations(gaps, count):
+            assert outcome(cut_at(stream, cuts), make) == expected
 
 
 @pytest.mark.parametrize("stream", TRANSCRIPTS)
@@ -707,7 +699,7 @@ def test_a_short_stream_is_read_alike_at_all_its_cuts(stream: bytes, make: MakeD
 def test_a_transcript_is_read_alike_at_every_cut_in_two(stream: bytes, make: MakeDecoder) -> None:
     expected = outcome([stream], make)
     for i in range(len(stream)):
-        assert outcome(cut(stream, [i]), make) == expected
+        assert outcome(cut_at(stream, [i]), make) == expected
 
 
 FRAGMENTS = [
@@ -739,7 +731,7 @@ def test_any_bytes_at_any_cuts_give_the_same_outcome(
     stream: bytes, cuts: list[int], make: MakeDecoder
 ) -> None:
     expected = outcome([stream], make)
-    assert outcome(cut(stream, cuts), make) == expected
+    assert outcome(cut_at(stream, cuts), make) == expected
     assert outcome(bytewise(stream), make) == expected
 
 

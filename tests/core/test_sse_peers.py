@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import pytest
 from anthropic._streaming import SSEDecoder as AnthropicDecoder
-from core.test_sse import BOM, bytewise, cut, cut_lists, outcome, streams
+from core.test_sse import BOM, cut_lists, outcome, streams
 from httpx_sse import EventSource
 from hypothesis import given
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder as OpenAIDecoder
+from reading import bytewise, cut_at
 
 from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
 
@@ -176,7 +177,7 @@ plain = partial(SSEDecoder, flush_at_end=False, error_field=False, bare_json=Fal
 @pytest.mark.parametrize("peer", PEERS)
 @given(stream=byte_streams, cuts=cut_lists)
 def test_no_other_difference_is_found(peer: str, stream: bytes, cuts: list[int]) -> None:
-    chunks = [chunk for chunk in cut(stream.removeprefix(BOM), cuts) if chunk]
+    chunks = [chunk for chunk in cut_at(stream.removeprefix(BOM), cuts) if chunk]
     read, broken = theirs(peer, chunks)
     known = [event for event in read if event[0]]  # without those that have no data
     expected = ours(outcome([stream], plain).events)

@@ -1,13 +1,12 @@
 """Ollama's own answers, read by the decoder of Chat Completions."""
 
 import json
-import random
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from corpus import Recording, needs_corpus, streams
+from reading import at_random
 
 from dhenara_stream.core import deltas as d
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
@@ -232,12 +231,6 @@ def expectation(recording: Recording) -> Dict:
         "finish": (FinishReason(finish), lines[-1]["done_reason"]),
         "usage": (lines[-1].get("prompt_eval_count"), lines[-1]["eval_count"]),
     }
-
-
-def at_random(stream: bytes, seed: str) -> Sequence[bytes]:
-    chance = random.Random(seed)
-    cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(50))
-    return [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
 
 
 @needs_corpus

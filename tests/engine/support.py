@@ -22,6 +22,11 @@ from dhenara_stream.types import (
     AIModelCallResponse,
     AIModelEndpoint,
     BaseAIModel,
+    FunctionDefinition,
+    FunctionParameter,
+    FunctionParameters,
+    StructuredOutputConfig,
+    ToolDefinition,
 )
 from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeHaiku45
 from dhenara_stream.types.shared import SSEErrorResponse
@@ -32,6 +37,24 @@ Item = tuple[Any, Any]
 WORDS = " ".join(f"word{n}" for n in range(40))
 LONG = Answer(WORDS)
 SLOW = 400.0  # tokens a second: an answer that lasts a tenth of a second
+
+WEATHER = ToolDefinition(
+    function=FunctionDefinition(
+        name="get_weather",
+        description="The weather somewhere.",
+        parameters=FunctionParameters(
+            properties={"city": FunctionParameter(type="string", required=True)}
+        ),
+    )
+)
+PERSON = StructuredOutputConfig(
+    output_schema={
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+)
 
 
 def endpoint(url: str, model: BaseAIModel = ClaudeHaiku45, **api: Any) -> AIModelEndpoint:

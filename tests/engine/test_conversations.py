@@ -9,28 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 from engine.served import DIALECTS, SERVED, Served
-from engine.support import read
+from engine.support import WEATHER, read
 
 from dhenara_stream.simulator import Answer, Simulator, Text, Thinking, ToolCall
 from dhenara_stream.types import (
     AIModelCallResponse,
-    FunctionDefinition,
-    FunctionParameter,
-    FunctionParameters,
     ToolCallResult,
     ToolCallResultsMessage,
-    ToolDefinition,
 )
 
-WEATHER = ToolDefinition(
-    function=FunctionDefinition(
-        name="get_weather",
-        description="The weather somewhere.",
-        parameters=FunctionParameters(
-            properties={"city": FunctionParameter(type="string", required=True)}
-        ),
-    )
-)
 CITIES = ("Ulm", "Rome", "Lagos", "Lima", "Oslo")
 ANSWERS = [
     answer

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import AsyncIterator
-from itertools import pairwise
 from typing import Any
 
 import anyio.abc
@@ -24,6 +22,7 @@ from engine.support import (
     read_request,
     text_of,
 )
+from reading import at_random, bytewise
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.engine.events import BodyEvents
@@ -62,16 +61,6 @@ def outcome(chunks: list[bytes], content_type: str, limit: int = 10_000) -> Any:
     except ProtocolError as error:
         return found, type(error)
     return found
-
-
-def bytewise(body: bytes) -> list[bytes]:
-    return [body[i : i + 1] for i in range(len(body))]
-
-
-def at_random(body: bytes, seed: str) -> list[bytes]:
-    chance = random.Random(seed)
-    cuts = sorted(chance.randrange(len(body) + 1) for _ in range(50))
-    return [body[a:b] for a, b in pairwise([0, *cuts, len(body)])]
 
 
 EVENTS = b"data: 1\n\ndata: 2"

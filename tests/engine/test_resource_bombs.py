@@ -11,7 +11,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -155,33 +155,33 @@ class Work:
     looked = copied = 0
 
 
+def counted(search: Callable[..., Any]) -> Callable[..., Any]:
+    """A way to search bytes that counts them."""
+
+    def counting(searched: Any, *args: Any) -> Any:
+        Work.looked += len(searched)
+        return search(searched, *args)
+
+    return counting
+
+
 class CountedPiece(bytes):
     """A piece of a body that counts how often it is searched."""
 
-    def __contains__(self, key: Any) -> bool:
-        Work.looked += len(self)
-        return super().__contains__(key)
-
-    def find(self, *args: Any) -> int:
-        Work.looked += len(self)
-        return super().find(*args)
+    __contains__ = counted(bytes.__contains__)
+    find = counted(bytes.find)
 
 
 class CountedBuffer(bytearray):
     """A growing buffer that counts what is put in, and what is searched."""
 
+    __contains__ = counted(bytearray.__contains__)
+    find = counted(bytearray.find)
+
     def __iadd__(self, data: Any) -> Self:  # type: ignore[misc]
         Work.copied += len(data)
         self.extend(data)
         return self
-
-    def __contains__(self, key: Any) -> bool:
-        Work.looked += len(self)
-        return super().__contains__(key)
-
-    def find(self, *args: Any) -> int:
-        Work.looked += len(self)
-        return super().find(*args)
 
     def __bytes__(self) -> bytes:
         Work.copied += len(self)

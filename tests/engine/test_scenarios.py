@@ -12,7 +12,7 @@ import anyio
 import msgspec
 import pytest
 from engine.served import DIALECTS, FACES, Served
-from engine.support import WORDS, error_of, text_of
+from engine.support import PERSON, WEATHER, WORDS, error_of, text_of
 
 from dhenara_stream import AIModelClient, DhenaraStreamError
 from dhenara_stream.simulator import (
@@ -41,34 +41,12 @@ from dhenara_stream.simulator import (
 from dhenara_stream.types import (
     AIModelCallResponse,
     BaseAIModel,
-    FunctionDefinition,
-    FunctionParameter,
-    FunctionParameters,
-    StructuredOutputConfig,
-    ToolDefinition,
 )
 from dhenara_stream.types.genai.foundation_models.anthropic.chat import Claude35Haiku
 from dhenara_stream.types.shared import SSEErrorResponse, SSEEventType, SSEResponse
 
 Items = list[tuple[Any, Any]]
 
-WEATHER = ToolDefinition(
-    function=FunctionDefinition(
-        name="weather",
-        description="The weather somewhere.",
-        parameters=FunctionParameters(
-            properties={"city": FunctionParameter(type="string", required=True)}
-        ),
-    )
-)
-PERSON = StructuredOutputConfig(
-    output_schema={
-        "type": "object",
-        "properties": {"name": {"type": "string"}},
-        "required": ["name"],
-        "additionalProperties": False,
-    }
-)
 SEARCH = RawBlock(
     {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
     [{"type": "input_json_delta", "partial_json": '{"query":"x"}'}],
@@ -170,9 +148,9 @@ def broken_arguments(served: Served) -> dict[str, Scenario]:
     """Calls whose arguments are no JSON, where arguments come in pieces."""
     return {
         "a tool call with broken arguments": Scenario(
-            answer=Answer(ToolCall("weather", '{"city": "Ul', id="toolu_1")),
+            answer=Answer(ToolCall("get_weather", '{"city": "Ul', id="toolu_1")),
             config={"tools": [WEATHER]},
-            tools=[{"call_id": "toolu_1", "name": "weather", "arguments": {}}],
+            tools=[{"call_id": "toolu_1", "name": "get_weather", "arguments": {}}],
             finish="tool_calls",
             native=served.tool_use,
             check=_cut_call,
@@ -183,7 +161,7 @@ def broken_arguments(served: Served) -> dict[str, Scenario]:
 
 CALL_CUT = {
     "a call cut within its arguments": Scenario(
-        answer=Answer(ToolCall("weather", {"city": "Heidenheim an der Brenz"}, id="toolu_1")),
+        answer=Answer(ToolCall("get_weather", {"city": "Heidenheim an der Brenz"}, id="toolu_1")),
         config={"tools": [WEATHER]},
         faults=CleanCut(deltas=2),
         error="TruncatedStream",
@@ -263,23 +241,23 @@ def complete(served: Served) -> dict[str, Scenario]:
         ),
         "two blocks of text": Scenario(answer=Answer("One. ", "Two."), text="One. Two."),
         "a tool call": Scenario(
-            answer=Answer(ToolCall("weather", {"city": "Ulm"}, id="toolu_1")),
+            answer=Answer(ToolCall("get_weather", {"city": "Ulm"}, id="toolu_1")),
             config={"tools": [WEATHER]},
-            tools=[{"call_id": "toolu_1", "name": "weather", "arguments": {"city": "Ulm"}}],
+            tools=[{"call_id": "toolu_1", "name": "get_weather", "arguments": {"city": "Ulm"}}],
             finish="tool_calls",
             native=served.tool_use,
         ),
         "text and two tool calls": Scenario(
             answer=Answer(
                 "I look.",
-                ToolCall("weather", {"city": "Ulm"}, id="toolu_1"),
-                ToolCall("weather", id="toolu_2"),
+                ToolCall("get_weather", {"city": "Ulm"}, id="toolu_1"),
+                ToolCall("get_weather", id="toolu_2"),
             ),
             config={"tools": [WEATHER]},
             text="I look.",
             tools=[
-                {"call_id": "toolu_1", "name": "weather", "arguments": {"city": "Ulm"}},
-                {"call_id": "toolu_2", "name": "weather", "arguments": {}},
+                {"call_id": "toolu_1", "name": "get_weather", "arguments": {"city": "Ulm"}},
+                {"call_id": "toolu_2", "name": "get_weather", "arguments": {}},
             ],
             finish="tool_calls",
             native=served.tool_use,

@@ -49,6 +49,21 @@ EVERYTHING = Answer(
     ),
     usage=Usage(cache_read_tokens=7, extra={"server_tool_use": {"web_search_requests": 1}}),
 )
+SCRIPT = Answer(
+    Thinking("Let me think about it."),
+    Text("The weather, then."),
+    ToolCall("get_weather", {"city": "Paris"}, id="toolu_1"),
+    usage=Usage(input_tokens=11, output_tokens=22, cache_read_tokens=33),
+)
+WEATHER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        "days": {"type": "integer", "minimum": 3},
+    },
+    "required": ["city", "unit", "days"],
+}
 
 
 def body(prompt: str = "Hi", **fields: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from simulator.peer import EVERYTHING, HEADERS, body, events, kinds, text
+from simulator.protocols import at_once, post, refused, streamed
 
 from dhenara_stream.simulator import (
     Answer,
@@ -31,28 +32,21 @@ def read(
     require_key: bool = True,
     **headers: str | None,
 ) -> Call:
-    data = content if isinstance(content, bytes) else msgspec.json.encode(content or body())
-    named = HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
-    pairs = tuple((name, value) for name, value in named.items() if value is not None)
-    request = Request("POST", "/v1/messages", "", pairs, data)
+    request = post("/v1/messages", body() if content is None else content, HEADERS | headers)
     return AnthropicMessages().read(request, "0a", require_key=require_key, validate=validate)
 
 
 def refusal(*args: Any, **kwargs: Any) -> tuple[int, str | None]:
-    with pytest.raises(Refused) as caught:
-        read(*args, **kwargs)
-    return caught.value.status, caught.value.message
+    error = refused(read, *args, **kwargs)
+    return error.status, error.message
 
 
 def stream(answer: Answer, **fields: Any) -> list[dict[str, Any]]:
-    found = AnthropicMessages().events(read(body(**fields), validate=False), answer)
-    return events(b"".join(event.data for event in found))
+    return events(streamed(AnthropicMessages(), read(body(**fields), validate=False), answer))
 
 
 def whole(answer: Answer, **fields: Any) -> dict[str, Any]:
-    call = read(body(**fields), validate=False)
-    decoded: dict[str, Any] = msgspec.json.decode(AnthropicMessages().whole(call, answer))
-    return decoded
+    return at_once(AnthropicMessages(), read(body(**fields), validate=False), answer)
 
 
 def collected(found: list[dict[str, Any]]) -> dict[str, Any]:

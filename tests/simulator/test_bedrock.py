@@ -1,20 +1,17 @@
-"""Claude on Bedrock: frames, exceptions, signatures; AWS's own client and the SDK read it."""
+"""Claude on Bedrock: frames, exceptions, signatures; AWS's own client reads it."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import anthropic
-import msgspec
 import pytest
-from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
 from corpus import needs_corpus, streams
-from simulator.peer import EVERYTHING
+from simulator.peer import EVERYTHING, SCRIPT
+from simulator.protocols import post, refused
 
 from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
 from dhenara_stream.simulator import (
@@ -23,10 +20,7 @@ from dhenara_stream.simulator import (
     Malformed,
     Respond,
     Simulator,
-    Text,
-    Thinking,
     ToolCall,
-    Usage,
 )
 from dhenara_stream.simulator.anthropic import AnthropicMessages
 from dhenara_stream.simulator.bedrock import BedrockClaude
@@ -42,7 +36,7 @@ def botocore(module: str) -> Any:
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 STREAM = f"/model/{MODEL}/invoke-with-response-stream"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/" + MODEL
-MESSAGES: Any = [{"role": "user", "content": "Hi"}]
+MESSAGES = [{"role": "user", "content": "Hi"}]
 BODY: dict[str, Any] = {
     "anthropic_version": "bedrock-2023-05-31",
     "max_tokens": 2000,
@@ -53,12 +47,6 @@ SIGNED = (
     f"SignedHeaders=host;x-amz-date, Signature={'0a' * 32}"
 )
 DATE = "20260102T030405Z"
-SCRIPT = Answer(
-    Thinking("Let me think about it."),
-    Text("The weather, then."),
-    ToolCall("get_weather", {"city": "Paris"}, id="toolu_1"),
-    usage=Usage(input_tokens=11, output_tokens=22, cache_read_tokens=33),
-)
 
 
 def asked(
@@ -73,15 +61,13 @@ def asked(
     """How a request is understood; fields given as ``...`` are left out."""
     body = {name: value for name, value in {**BODY, **(fields or {})}.items() if value is not ...}
     given = {"authorization": authorization, "x-amz-date": date}
-    headers = tuple((name, value) for name, value in given.items() if value is not None)
-    request = Request("POST", path, "", headers, msgspec.json.encode(body))
+    request = post(path, body, given)
     return BedrockClaude().read(request, "0a", require_key=require_key, validate=validate)
 
 
 def refusal(*args: Any, **keywords: Any) -> tuple[int, str | None, str | None]:
-    with pytest.raises(Refused) as caught:
-        asked(*args, **keywords)
-    return caught.value.status, caught.value.type, caught.value.message
+    error = refused(asked, *args, **keywords)
+    return error.status, error.type, error.message
 
 
 # --- what is asked
@@ -318,12 +304,6 @@ def test_what_is_malformed_has_a_wrong_checksum() -> None:
 # --- AWS's own client
 
 
-@pytest.fixture
-def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    with Simulator(**getattr(request, "param", {})) as running:
-        yield running
-
-
 def aws(sim: Simulator) -> Any:
     session = botocore("session").Session()
     session.set_credentials("AKIDEXAMPLE", "canary-secret", "canary-token")
@@ -400,84 +380,6 @@ def test_aws_own_client_notices_a_wrong_checksum() -> None:
         pytest.raises(botocore("eventstream").ChecksumMismatch),
     ):
         invoked(sim)
-
-
-# --- the official SDK
-
-
-def sdk(kind: Any, sim: Simulator) -> Any:
-    """A client of the SDK's, which reads frames with botocore."""
-    botocore("eventstream")
-    return kind(base_url=sim.url, aws_region="us-east-1", api_key="key", max_retries=0)
-
-
-def call(**fields: Any) -> Any:
-    return {"model": MODEL, "max_tokens": 2000, "messages": MESSAGES, **fields}
-
-
-def check_script(message: Any) -> None:
-    thinking, text, tool = message.content
-    assert (thinking.thinking, text.text) == ("Let me think about it.", "The weather, then.")
-    assert (tool.id, tool.name, tool.input) == ("toolu_1", "get_weather", {"city": "Paris"})
-    assert message.stop_reason == "tool_use"
-    assert (message.usage.input_tokens, message.usage.output_tokens) == (11, 22)
-
-
-@pytest.mark.parametrize("sim", [{"answers": SCRIPT}], indirect=True)
-def test_the_sdk_reads_an_answer(sim: Simulator) -> None:
-    with sdk(AnthropicBedrock, sim) as client:
-        with client.messages.stream(**call()) as stream:
-            check_script(stream.get_final_message())
-        check_script(client.messages.create(**call()))
-
-
-async def test_the_sdk_reads_an_answer_async() -> None:
-    async with Simulator(SCRIPT) as sim, sdk(AsyncAnthropicBedrock, sim) as client:
-        async with client.messages.stream(**call()) as stream:
-            check_script(await stream.get_final_message())
-        check_script(await client.messages.create(**call()))
-
-
-def test_the_sdk_sends_the_result_of_a_tool(sim: Simulator) -> None:
-    tool = {"name": "get_weather", "input_schema": {"type": "object", "properties": {}}}
-    asked: Any = [{"role": "user", "content": "How is the weather?"}]
-    fields: Any = {
-        "tools": [tool],
-        "messages": asked,
-        "thinking": {"type": "enabled", "budget_tokens": 1024},
-    }
-    with sdk(AnthropicBedrock, sim) as client:
-        with client.messages.stream(**call(**fields)) as stream:
-            first = stream.get_final_message()
-        result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "Rain"}
-        said = [block.model_dump(exclude_none=True) for block in first.content]
-        asked += [{"role": "assistant", "content": said}, {"role": "user", "content": [result]}]
-        assert "Rain" in client.messages.create(**call(**fields)).content[0].text
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, anthropic.BadRequestError),
-        (403, anthropic.PermissionDeniedError),
-        (429, anthropic.RateLimitError),
-        (503, anthropic.InternalServerError),
-    ],
-)
-def test_the_sdk_reads_errors(status: int, kind: type[anthropic.APIStatusError]) -> None:
-    failure = pytest.raises(kind)
-    with Simulator(faults=Respond(status)) as sim, sdk(AnthropicBedrock, sim) as client, failure:
-        client.messages.create(**call())
-
-
-# The SDK leaves the generators it gave up to the garbage collector, and trio warns of them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_the_sdk_reads_an_exception_within_a_stream() -> None:
-    fault = ErrorEvent(deltas=1, type="throttlingException")
-    async with Simulator(faults=fault) as sim, sdk(AsyncAnthropicBedrock, sim) as client:
-        with pytest.raises(anthropic.APIError, match="Too many requests"):
-            async with client.messages.stream(**call()) as stream:
-                await stream.get_final_message()
 
 
 # --- recorded requests

@@ -1,12 +1,18 @@
 """Claude on Bedrock and on Vertex AI: our client, over sockets and in memory, on asyncio, on trio
-and without an event loop, has what it has from the model's makers."""
+and without an event loop, has what it has from the model's makers; the official SDK reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import anthropic
 import pytest
-from engine.support import error_of, is_complete, read, text_of
+from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
+from engine.support import PERSON, WEATHER, error_of, is_complete, read, text_of
+from simulator.peer import SCRIPT
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.simulator import (
@@ -17,10 +23,6 @@ from dhenara_stream.simulator import (
     OnlyPings,
     Respond,
     Simulator,
-    Text,
-    Thinking,
-    ToolCall,
-    Usage,
 )
 from dhenara_stream.types import (
     AIModelAPI,
@@ -29,12 +31,7 @@ from dhenara_stream.types import (
     AIModelCallResponse,
     AIModelEndpoint,
     ChatResponse,
-    FunctionDefinition,
-    FunctionParameter,
-    FunctionParameters,
-    StructuredOutputConfig,
     ToolCallResult,
-    ToolDefinition,
 )
 from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeSonnet45
 
@@ -68,29 +65,6 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     },
 }
 CLOUDS = [name for name in ACCOUNTS if name != "makers"]
-SCRIPT = Answer(
-    Thinking("Let me think about it."),
-    Text("The weather, then."),
-    ToolCall("get_weather", {"city": "Paris"}),
-    usage=Usage(input_tokens=11, output_tokens=22, cache_read_tokens=33),
-)
-WEATHER = ToolDefinition(
-    function=FunctionDefinition(
-        name="get_weather",
-        description="The weather somewhere.",
-        parameters=FunctionParameters(
-            properties={"city": FunctionParameter(type="string", required=True)}
-        ),
-    )
-)
-PERSON = StructuredOutputConfig(
-    output_schema={
-        "type": "object",
-        "properties": {"name": {"type": "string"}},
-        "required": ["name"],
-        "additionalProperties": False,
-    }
-)
 
 
 def client(cloud: str, url: str | None, *, is_async: bool = True, **settings: Any) -> AIModelClient:
@@ -256,3 +230,135 @@ async def test_no_secret_is_recorded(cloud: str) -> None:
         assert KEY not in repr(record)
         assert KEY not in str(record.headers)
         assert record.authenticated
+
+
+# --- the official SDK
+
+
+@dataclass(frozen=True)
+class Official:
+    """The official SDK's clients of a cloud, where they find a simulator, and as whom."""
+
+    kind: Any
+    async_kind: Any
+    model: str
+    address: Callable[[Simulator], str]
+    account: dict[str, str]
+
+    def client(self, sim: Simulator) -> Any:
+        return self.kind(base_url=self.address(sim), max_retries=0, **self.account)
+
+    def async_client(self, sim: Simulator) -> Any:
+        return self.async_kind(base_url=self.address(sim), max_retries=0, **self.account)
+
+    def call(self, **fields: Any) -> Any:
+        messages = [{"role": "user", "content": "Hi"}]
+        return {"model": self.model, "max_tokens": 2000, "messages": messages, **fields}
+
+
+OFFICIAL = {
+    "bedrock": Official(
+        AnthropicBedrock,
+        AsyncAnthropicBedrock,
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        lambda sim: sim.url,
+        {"aws_region": "us-east-1", "api_key": "key"},
+    ),
+    "vertex": Official(
+        AnthropicVertex,
+        AsyncAnthropicVertex,
+        "claude-sonnet-4-5@20250929",
+        lambda sim: sim.base_urls["ANTHROPIC_VERTEX_BASE_URL"],
+        {"region": "us-east5", "project_id": "p", "access_token": "token"},
+    ),
+}
+
+
+@pytest.fixture(params=OFFICIAL)
+def official(request: pytest.FixtureRequest) -> Official:
+    if request.param == "bedrock":
+        pytest.importorskip("botocore.eventstream", reason="the SDK reads frames with it")
+    return OFFICIAL[request.param]
+
+
+def check_script(message: Any) -> None:
+    thinking, text, tool = message.content
+    assert (thinking.thinking, text.text) == ("Let me think about it.", "The weather, then.")
+    assert (tool.id, tool.name, tool.input) == ("toolu_1", "get_weather", {"city": "Paris"})
+    assert message.stop_reason == "tool_use"
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (11, 22)
+
+
+def test_the_sdk_reads_an_answer(official: Official) -> None:
+    with Simulator(SCRIPT) as sim, official.client(sim) as client:
+        with client.messages.stream(**official.call()) as stream:
+            check_script(stream.get_final_message())
+        check_script(client.messages.create(**official.call()))
+
+
+async def test_the_sdk_reads_an_answer_async(official: Official) -> None:
+    async with Simulator(SCRIPT) as sim, official.async_client(sim) as client:
+        async with client.messages.stream(**official.call()) as stream:
+            check_script(await stream.get_final_message())
+        check_script(await client.messages.create(**official.call()))
+
+
+def test_the_sdk_sends_the_result_of_a_tool(official: Official) -> None:
+    tool = {"name": "get_weather", "input_schema": {"type": "object", "properties": {}}}
+    messages: Any = [{"role": "user", "content": "How is the weather?"}]
+    call = official.call(
+        tools=[tool], messages=messages, thinking={"type": "enabled", "budget_tokens": 1024}
+    )
+    with Simulator() as sim, official.client(sim) as client:
+        with client.messages.stream(**call) as stream:
+            first = stream.get_final_message()
+        result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "Rain"}
+        said = [block.model_dump(exclude_none=True) for block in first.content]
+        messages += [{"role": "assistant", "content": said}, {"role": "user", "content": [result]}]
+        assert "Rain" in client.messages.create(**call).content[0].text
+
+
+@pytest.mark.parametrize(
+    ("official", "status", "kind"),
+    [
+        ("bedrock", 400, anthropic.BadRequestError),
+        ("bedrock", 403, anthropic.PermissionDeniedError),
+        ("bedrock", 429, anthropic.RateLimitError),
+        ("bedrock", 503, anthropic.InternalServerError),
+        ("vertex", 400, anthropic.BadRequestError),
+        ("vertex", 401, anthropic.AuthenticationError),
+        ("vertex", 429, anthropic.RateLimitError),
+        ("vertex", 529, anthropic.InternalServerError),
+    ],
+    indirect=["official"],
+)
+def test_the_sdk_reads_errors(
+    official: Official, status: int, kind: type[anthropic.APIStatusError]
+) -> None:
+    failure = pytest.raises(kind)
+    with Simulator(faults=Respond(status)) as sim, official.client(sim) as client, failure:
+        client.messages.create(**official.call())
+
+
+# The SDK leaves the generators it gave up to the garbage collector, and trio warns of them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("official", "fault", "kind", "message"),
+    [
+        (
+            "bedrock",
+            ErrorEvent(deltas=1, type="throttlingException"),
+            anthropic.APIError,
+            "Too many requests",
+        ),
+        ("vertex", ErrorEvent(deltas=1), anthropic.APIStatusError, "Overloaded"),
+    ],
+    indirect=["official"],
+)
+async def test_the_sdk_reads_an_error_within_a_stream(
+    official: Official, fault: Fault, kind: type[anthropic.APIError], message: str
+) -> None:
+    async with Simulator(faults=fault) as sim, official.async_client(sim) as client:
+        with pytest.raises(kind, match=message):
+            async with client.messages.stream(**official.call()) as stream:
+                await stream.get_final_message()

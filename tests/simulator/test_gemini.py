@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 from simulator.peer import Reply, connect, read_to_end
+from simulator.protocols import at_once, post, refused, streamed
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.simulator import (
@@ -83,10 +84,8 @@ def request(
     headers: dict[str, str | None] | None = None,
 ) -> Request:
     sent = body() if content is None else content
-    data = sent if isinstance(sent, bytes) else msgspec.json.encode(sent)
     named: dict[str, str | None] = {**HEADERS, **(BEARER if vertex else {}), **(headers or {})}
-    pairs = tuple((name, value) for name, value in named.items() if value is not None)
-    return Request("POST", path or path_of(vertex=vertex), query, pairs, data)
+    return post(path or path_of(vertex=vertex), sent, named, query)
 
 
 def read(
@@ -103,9 +102,8 @@ def read(
 
 
 def refusal(*args: Any, **keywords: Any) -> tuple[int, str | None]:
-    with pytest.raises(Refused) as caught:
-        read(*args, **keywords)
-    return caught.value.status, caught.value.message
+    error = refused(read, *args, **keywords)
+    return error.status, error.message
 
 
 def events(stream: bytes) -> list[Dict]:
@@ -124,14 +122,13 @@ def call_of(model: str, vertex: bool, method: str, **fields: Any) -> Call:
 def stream(answer: Answer, model: str = OLD, *, vertex: bool = False, **fields: Any) -> list[Dict]:
     protocol = VertexGemini() if vertex else GeminiAPI()
     call = call_of(model, vertex, "streamGenerateContent", **fields)
-    return events(b"".join(event.data for event in protocol.events(call, answer)))
+    return events(streamed(protocol, call, answer))
 
 
 def whole(answer: Answer, model: str = OLD, *, vertex: bool = False, **fields: Any) -> Dict:
     protocol = VertexGemini() if vertex else GeminiAPI()
     call = call_of(model, vertex, "generateContent", **fields)
-    decoded: Dict = msgspec.json.decode(protocol.whole(call, answer))
-    return decoded
+    return at_once(protocol, call, answer)
 
 
 def parts(chunk: Dict, candidate: int = 0) -> list[Dict]:

@@ -5,7 +5,7 @@ It is tried on asyncio only, for it runs nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -75,18 +75,6 @@ PLACES: dict[str, Dict] = {
 def client_of(sim: Simulator, place: str = "gemini", **options: Any) -> genai.Client:
     options = {"base_url": sim.url, **options}
     return genai.Client(http_options=types.HttpOptions(**options), **PLACES[place])
-
-
-@pytest.fixture
-def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    with Simulator(**getattr(request, "param", {})) as running:
-        yield running
-
-
-@pytest.fixture
-async def asim(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    async with Simulator(**getattr(request, "param", {})) as running:
-        yield running
 
 
 def call(model: str = OLD, contents: Any = "Hi", **config: Any) -> Any:

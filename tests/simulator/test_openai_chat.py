@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from simulator.protocols import at_once, post, refused, streamed
 
 from dhenara_stream.simulator import (
     Answer,
@@ -72,12 +73,12 @@ def request(
     query: str = "",
     **headers: str | None,
 ) -> Request:
-    data = content if isinstance(content, bytes) else msgspec.json.encode(content or body())
-    named = {"authorization": "Bearer sk-test"} | {
-        k.replace("_", "-"): v for k, v in headers.items()
-    }
-    pairs = tuple((name, value) for name, value in named.items() if value is not None)
-    return Request("POST", path, query, pairs, data)
+    return post(
+        path,
+        body() if content is None else content,
+        {"authorization": "Bearer sk-test"} | headers,
+        query,
+    )
 
 
 def read(
@@ -93,9 +94,8 @@ def read(
 
 
 def refusal(*args: Any, **kwargs: Any) -> tuple[int, dict[str, Any]]:
-    with pytest.raises(Refused) as caught:
-        read(*args, **kwargs)
-    return caught.value.status, error_object(caught.value)
+    error = refused(read, *args, **kwargs)
+    return error.status, error_object(error)
 
 
 def parsed(data: bytes) -> list[dict[str, Any]]:
@@ -106,14 +106,11 @@ def parsed(data: bytes) -> list[dict[str, Any]]:
 
 
 def stream(answer: Answer, **fields: Any) -> list[dict[str, Any]]:
-    events = OpenAIChat().events(read(body(**fields), validate=False), answer)
-    return parsed(b"".join(event.data for event in events))
+    return parsed(streamed(OpenAIChat(), read(body(**fields), validate=False), answer))
 
 
 def whole(answer: Answer, **fields: Any) -> dict[str, Any]:
-    call = read(body(**fields), validate=False)
-    decoded: dict[str, Any] = msgspec.json.decode(OpenAIChat().whole(call, answer))
-    return decoded
+    return at_once(OpenAIChat(), read(body(**fields), validate=False), answer)
 
 
 def deltas(chunks: list[dict[str, Any]], index: int = 0) -> list[dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 from openai.lib.streaming.chat import ChatCompletionStreamState
+from simulator.peer import WEATHER_SCHEMA
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.simulator import (
@@ -49,18 +49,7 @@ KEY = "sk-simulated"
 PROMPT: Any = [{"role": "user", "content": "Hi"}]
 WEATHER: Any = {
     "type": "function",
-    "function": {
-        "name": "get_weather",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "city": {"type": "string"},
-                "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
-                "days": {"type": "integer", "minimum": 3},
-            },
-            "required": ["city", "unit", "days"],
-        },
-    },
+    "function": {"name": "get_weather", "parameters": WEATHER_SCHEMA},
 }
 
 
@@ -74,18 +63,6 @@ def sdk(sim: Simulator, **keywords: Any) -> OpenAI:
 
 def async_sdk(sim: Simulator) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=f"{sim.url}/v1", api_key=KEY, max_retries=0)
-
-
-@pytest.fixture
-def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    with Simulator(**getattr(request, "param", {})) as running:
-        yield running
-
-
-@pytest.fixture
-async def asim(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    async with Simulator(**getattr(request, "param", {})) as running:
-        yield running
 
 
 def streamed(sim: Simulator, client: OpenAI | None = None, **fields: Any) -> Any:

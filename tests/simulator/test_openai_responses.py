@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from simulator.protocols import at_once, post, refused, streamed
 from simulator.responses_peer import (
     ALL_ASKED,
     ENCRYPTED,
@@ -54,30 +55,23 @@ def read(
     token: str = "0a",
     **headers: str | None,
 ) -> Call:
-    data = content if isinstance(content, bytes) else msgspec.json.encode(content or body())
-    named = HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
-    pairs = tuple((name, value) for name, value in named.items() if value is not None)
-    request = Request("POST", path, query, pairs, data)
+    request = post(path, body() if content is None else content, HEADERS | headers, query)
     kind = AzureResponses if path.startswith("/openai/") else OpenAIResponses
     protocol = protocol or kind()
     return protocol.read(request, token, require_key=require_key, validate=validate)
 
 
 def refusal(*args: Any, **kwargs: Any) -> tuple[int, str | None]:
-    with pytest.raises(Refused) as caught:
-        read(*args, **kwargs)
-    return caught.value.status, caught.value.message
+    error = refused(read, *args, **kwargs)
+    return error.status, error.message
 
 
 def stream(answer: Answer, **fields: Any) -> list[dict[str, Any]]:
-    found = OpenAIResponses().events(read(body(**fields), validate=False), answer)
-    return events(b"".join(event.data for event in found))
+    return events(streamed(OpenAIResponses(), read(body(**fields), validate=False), answer))
 
 
 def whole(answer: Answer, **fields: Any) -> dict[str, Any]:
-    call = read(body(**fields), validate=False)
-    decoded: dict[str, Any] = msgspec.json.decode(OpenAIResponses().whole(call, answer))
-    return decoded
+    return at_once(OpenAIResponses(), read(body(**fields), validate=False), answer)
 
 
 def output(answer: Answer, **fields: Any) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
@@ -34,18 +33,6 @@ def sync_client(sim: Simulator, **keywords: Any) -> OpenAI:
 
 def async_client(sim: Simulator, **keywords: Any) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", max_retries=0, **keywords)
-
-
-@pytest.fixture
-def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    with Simulator(**getattr(request, "param", {})) as running:
-        yield running
-
-
-@pytest.fixture
-async def asim(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    async with Simulator(**getattr(request, "param", {})) as running:
-        yield running
 
 
 def call(**fields: Any) -> Any:

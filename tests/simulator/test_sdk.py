@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anthropic
 import pytest
 from anthropic import Anthropic, AsyncAnthropic
-from simulator.peer import EVERYTHING, MODEL
+from simulator.peer import EVERYTHING, MODEL, WEATHER_SCHEMA
 
 from dhenara_stream.simulator import (
     Answer,
@@ -26,15 +25,7 @@ PROMPT: Any = [{"role": "user", "content": "Hi"}]
 WEATHER: Any = {
     "name": "get_weather",
     "description": "The weather in a city.",
-    "input_schema": {
-        "type": "object",
-        "properties": {
-            "city": {"type": "string"},
-            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
-            "days": {"type": "integer", "minimum": 3},
-        },
-        "required": ["city", "unit", "days"],
-    },
+    "input_schema": WEATHER_SCHEMA,
 }
 
 
@@ -48,20 +39,6 @@ def sync_client(sim: Simulator, **keywords: Any) -> Anthropic:
 
 def async_client(sim: Simulator, **keywords: Any) -> AsyncAnthropic:
     return AsyncAnthropic(base_url=sim.url, api_key="sk-test", max_retries=0, **keywords)
-
-
-@pytest.fixture
-def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    keywords = getattr(request, "param", {})
-    with Simulator(**keywords) as running:
-        yield running
-
-
-@pytest.fixture
-async def asim(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    keywords = getattr(request, "param", {})
-    async with Simulator(**keywords) as running:
-        yield running
 
 
 def streamed(sim: Simulator, **fields: Any) -> Any:

@@ -1,25 +1,14 @@
-"""Claude on Vertex AI: paths, tokens, two kinds of errors; the official SDK reads it."""
+"""Claude on Vertex AI: paths, tokens, two kinds of errors."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import anthropic
-import msgspec
 import pytest
-from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
+from simulator.protocols import post
 
-from dhenara_stream.simulator import (
-    Answer,
-    ErrorEvent,
-    Respond,
-    Simulator,
-    Text,
-    Thinking,
-    ToolCall,
-    Usage,
-)
+from dhenara_stream.simulator import Answer, ToolCall
 from dhenara_stream.simulator.http1 import Request
 from dhenara_stream.simulator.protocol import Call, Refused
 from dhenara_stream.simulator.vertex_claude import VertexClaude
@@ -27,19 +16,13 @@ from dhenara_stream.simulator.vertex_claude import VertexClaude
 MODELS = "/v1/projects/p/locations/us-east5/publishers/anthropic/models/"
 MODEL = "claude-sonnet-4-5@20250929"
 PATH = f"{MODELS}{MODEL}:streamRawPredict"
-MESSAGES: Any = [{"role": "user", "content": "Hi"}]
+MESSAGES = [{"role": "user", "content": "Hi"}]
 BODY: dict[str, Any] = {
     "anthropic_version": "vertex-2023-10-16",
     "max_tokens": 2000,
     "messages": MESSAGES,
     "stream": True,
 }
-SCRIPT = Answer(
-    Thinking("Let me think about it."),
-    Text("The weather, then."),
-    ToolCall("get_weather", {"city": "Paris"}, id="toolu_1"),
-    usage=Usage(input_tokens=11, output_tokens=22),
-)
 
 
 def asked(
@@ -54,8 +37,7 @@ def asked(
     """How a request is understood; fields given as ``...`` are left out."""
     body = {name: value for name, value in {**BODY, **(fields or {})}.items() if value is not ...}
     given = {"authorization": authorization, "anthropic-beta": betas}
-    headers = tuple((name, value) for name, value in given.items() if value is not None)
-    request = Request("POST", path, "", headers, msgspec.json.encode(body))
+    request = post(path, body, given)
     return VertexClaude().read(request, "0a", require_key=require_key, validate=validate)
 
 
@@ -178,86 +160,3 @@ def test_the_stream_is_that_of_the_makers_but_for_ids_and_pings() -> None:
 def test_the_head_tells_no_limits() -> None:
     head = VertexClaude().head(Request("POST", PATH, "", ()), "0a", 0.0, stream=True)
     assert dict(head.headers)["request-id"] == "req_vrtx_0a"
-
-
-# --- the official SDK
-
-
-def sdk(kind: Any, sim: Simulator) -> Any:
-    return kind(
-        base_url=sim.base_urls["ANTHROPIC_VERTEX_BASE_URL"],
-        region="us-east5",
-        project_id="p",
-        access_token="token",
-        max_retries=0,
-    )
-
-
-def call(**fields: Any) -> Any:
-    return {"model": MODEL, "max_tokens": 2000, "messages": MESSAGES, **fields}
-
-
-def check_script(message: Any) -> None:
-    thinking, text, tool = message.content
-    assert (thinking.thinking, text.text) == ("Let me think about it.", "The weather, then.")
-    assert (tool.id, tool.name, tool.input) == ("toolu_1", "get_weather", {"city": "Paris"})
-    assert message.stop_reason == "tool_use"
-    assert (message.usage.input_tokens, message.usage.output_tokens) == (11, 22)
-
-
-def test_the_sdk_reads_an_answer() -> None:
-    with Simulator(SCRIPT) as sim, sdk(AnthropicVertex, sim) as client:
-        with client.messages.stream(**call()) as stream:
-            check_script(stream.get_final_message())
-        check_script(client.messages.create(**call()))
-
-
-async def test_the_sdk_reads_an_answer_async() -> None:
-    async with Simulator(SCRIPT) as sim, sdk(AsyncAnthropicVertex, sim) as client:
-        async with client.messages.stream(**call()) as stream:
-            check_script(await stream.get_final_message())
-        check_script(await client.messages.create(**call()))
-
-
-def test_the_sdk_sends_the_result_of_a_tool() -> None:
-    tool = {"name": "get_weather", "input_schema": {"type": "object", "properties": {}}}
-    messages: Any = [{"role": "user", "content": "How is the weather?"}]
-    fields: Any = {
-        "tools": [tool],
-        "messages": messages,
-        "thinking": {"type": "enabled", "budget_tokens": 1024},
-    }
-    with Simulator() as sim, sdk(AnthropicVertex, sim) as client:
-        with client.messages.stream(**call(**fields)) as stream:
-            first = stream.get_final_message()
-        result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "Rain"}
-        said = [block.model_dump(exclude_none=True) for block in first.content]
-        messages += [{"role": "assistant", "content": said}, {"role": "user", "content": [result]}]
-        assert "Rain" in client.messages.create(**call(**fields)).content[0].text
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, anthropic.BadRequestError),
-        (401, anthropic.AuthenticationError),
-        (429, anthropic.RateLimitError),
-        (529, anthropic.InternalServerError),
-    ],
-)
-def test_the_sdk_reads_errors(status: int, kind: type[anthropic.APIStatusError]) -> None:
-    failure = pytest.raises(kind)
-    with Simulator(faults=Respond(status)) as sim, sdk(AnthropicVertex, sim) as client, failure:
-        client.messages.create(**call())
-
-
-# The SDK leaves the generators it gave up to the garbage collector, and trio warns of them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_the_sdk_reads_an_error_within_a_stream() -> None:
-    async with (
-        Simulator(faults=ErrorEvent(deltas=1)) as sim,
-        sdk(AsyncAnthropicVertex, sim) as client,
-    ):
-        with pytest.raises(anthropic.APIStatusError, match="Overloaded"):
-            async with client.messages.stream(**call()) as stream:
-                await stream.get_final_message()
