@@ -71,13 +71,17 @@ class StreamDecoder(Protocol):
         may_be_complete: Whether the answer would be complete if its body ended now. Where a
             protocol has no terminal event, or servers omit it, a body that stays open must not
             make an error of a complete answer: after a moment for more, it counts as ended.
-        failure: An error that came with something else, which is said first. Whoever hands that
-            out raises it then; else the next call does.
     """
 
     complete: bool
     may_be_complete: bool
-    failure: ProviderError | ProtocolError | None
+
+    @property
+    def failure(self) -> ProviderError | ProtocolError | None:
+        """An error that came with something else, which is said first.
+
+        Whoever hands that out raises it then; else the next call does.
+        """
 
     def decode(self, event: ServerSentEvent) -> Sequence[Delta]:
         """What an event says.
