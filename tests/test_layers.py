@@ -35,7 +35,7 @@ RANKS = {
 PURE = {"errors", "types", "core", "dialects", "providers"}
 NETWORKED = {"engine", "simulator", "client", "cli"}
 WITH_THREADS = {"engine/sync.py", "simulator/sync.py"}
-DEPENDENCIES = {"anyio", "httpx", "httpx_sse", "msgspec"}
+DEPENDENCIES = {"anyio", "h11", "httpcore", "httpx", "httpx_sse", "msgspec"}
 EXTRAS = {
     "cli": {"rich"},
     "types": {"jsonschema", "referencing", "yaml"},
@@ -43,12 +43,14 @@ EXTRAS = {
 }
 
 THREADS = {"_thread", "concurrent", "multiprocessing", "threading"}
-NETWORK = {"anyio", "httpcore", "httpx", "httpx_sse"}
+NETWORK = {"anyio", "h11", "httpcore", "httpx", "httpx_sse"}
 IO = {
     *{"ftplib", "http", "mmap", "queue", "sched", "select", "selectors", "signal", "smtplib"},
     *{"socket", "socketserver", "ssl", "subprocess", "urllib.request", "xmlrpc"},
 }
 UNCLOCKED = PURE - {"providers"}  # a provider may need the time to sign a request
+
+FAST_PATH = ("engine/asyncio_source.py", "asyncio")  # the reason stands at its top
 
 MAX_LINES = 80
 
@@ -97,7 +99,7 @@ def refusal(path: str, name: str) -> str | None:
         return None
     names = {top, ".".join(name.split(".")[:2])}
     allowed = DEPENDENCIES | sys.stdlib_module_names | EXTRAS.get(layer, set())
-    if names & {"asyncio", "trio"}:
+    if names & {"asyncio", "trio"} and (path, top) != FAST_PATH:
         return "the event loop is anyio's business"
     if names & THREADS and path not in WITH_THREADS:
         return "threads belong in the synchronous fronts"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
 import anyio
 import httpx
 
 from dhenara_stream.errors import ProtocolError
 
-from .transport import CLOSE_TIMEOUT, host_of, translated
+from .connections import BODY, StreamBody
+from .sources import CLOSE_TIMEOUT, Expired
+from .transport import host_of, left_to_the_loop, translated
 
-__all__ = ["drain", "response_body"]
+__all__ = ["Body", "drain", "open_body"]
 
 # After the terminal event: enough for the end of the chunked body, too little to be noticed.
 DRAIN_BYTES = 64 * 1024
@@ -26,15 +28,89 @@ _RUN_OUT_BYTES = 16 * DRAIN_BYTES
 _SLICE_BYTES = 256
 
 
-async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
-    """The body's bytes, after an empty first item.
+class Body(Protocol):
+    """A response's body. One task at a time reads it."""
 
-    With that item the event loop knows the generator, and closes the connection even if the
-    stream is dropped before it is read.
-    """
+    async def read(self, deadline: float) -> bytes | None:
+        """The next bytes; ``None`` at the end.
+
+        Raises:
+            Expired: If the deadline came first, or :meth:`interrupt` was called.
+            httpx.HTTPError: If the connection broke, or the body did.
+            DhenaraStreamError: The same, translated already.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End the wait of the task that reads, if one does."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let the connection go: to the next request if the body was read, else close it."""
+        ...
+
+    def drop(self) -> None:
+        """Close the connection without waiting, from any thread; nobody may be reading."""
+        ...
+
+
+async def open_body(response: httpx.Response, url: str) -> Body:
+    """The body of a response."""
+    direct = response.extensions.get(BODY)
+    if isinstance(direct, StreamBody) and not _is_encoded(response):
+        return direct
+    body = _HTTPXBody(_chunks(response, url))
+    await body.start()
+    return body
+
+
+def _is_encoded(response: httpx.Response) -> bool:
+    return str(response.headers.get("content-encoding", "identity")) != "identity"
+
+
+class _HTTPXBody:
+    """A body that httpx reads, whatever carries its bytes."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        self._chunks = chunks
+        self._scope: anyio.CancelScope | None = None
+
+    async def start(self) -> None:
+        """Let the event loop know the generator.
+
+        It closes the connection then, even if the stream is dropped before it is read.
+        """
+        await anext(self._chunks)
+
+    async def read(self, deadline: float) -> bytes | None:
+        """As that of :class:`Body`."""
+        with anyio.CancelScope(deadline=deadline) as self._scope:
+            try:
+                return await anext(self._chunks, None)
+            finally:
+                self._scope = None
+        raise Expired
+
+    def interrupt(self) -> None:
+        """As that of :class:`Body`."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def aclose(self) -> None:
+        """As that of :class:`Body`."""
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await self._chunks.aclose()
+
+    def drop(self) -> None:
+        """As that of :class:`Body`."""
+        with left_to_the_loop():
+            del self._chunks
+
+
+async def _chunks(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
+    """The body's bytes, after an empty first item."""
     slices: _Slices | None = None
-    encoding = response.headers.get("content-encoding", "identity")
-    encoded = encoding != "identity"
+    encoded = _is_encoded(response)
     decoded = response.is_stream_consumed  # by a mock that had it all
     if encoded and not decoded:
         response.stream = slices = _Slices(cast("httpx.AsyncByteStream", response.stream))
@@ -42,7 +118,7 @@ async def response_body(response: httpx.Response, url: str) -> AsyncGenerator[by
     begun = False
     try:
         yield b""
-        if "," in encoding:
+        if "," in response.headers.get("content-encoding", ""):
             raise ProtocolError(f"the body from {host_of(url)} is compressed more than once")
         begun = True
         with translated(url):
@@ -109,14 +185,13 @@ async def _run_out(chunks: AsyncIterator[bytes]) -> None:
                 return
 
 
-async def drain(body: AsyncGenerator[bytes, None]) -> None:
+async def drain(body: Body) -> None:
     """Read the end of the body of an answer that is complete, for a moment.
 
     How its connection ends is nobody's concern.
     """
-    drained = 0
-    with anyio.move_on_after(DRAIN_SECONDS), suppress(Exception):
-        async for data in body:
-            drained += len(data)
-            if drained > DRAIN_BYTES:
-                return
+    deadline = anyio.current_time() + DRAIN_SECONDS
+    left = DRAIN_BYTES
+    with suppress(Exception):
+        while left > 0 and (data := await body.read(deadline)) is not None:
+            left -= len(data)

@@ -42,16 +42,24 @@ class AsyncChatStream:
 
     def snapshot(self) -> AIModelCallResponse:
         """All that has arrived so far; works at any time, also after ``break`` or an error."""
+        self._core.settle()
         return self._core.snapshot()
 
     def __aiter__(self) -> AsyncIterator[StreamItem]:
         return _Loop(self)
 
+    @property
+    def batch(self) -> deque[StreamItem]:
+        """What came together and is still to be handed out."""
+        return self._batch
+
     async def __anext__(self) -> StreamItem:
+        if len(self._batch) > 1:  # what needs a look is the last of its batch
+            return self._batch.popleft()
         if self._left_early:
             raise UsageError(LEFT_EARLY)
         if not self._batch:
-            self._batch.extend(await self._core.next_batch())
+            self._batch = await self._core.next_batch()
             if not self._batch:
                 raise StopAsyncIteration
         item = self._batch.popleft()
@@ -104,6 +112,9 @@ class _Loop:
         return self
 
     async def __anext__(self) -> StreamItem:
+        batch = self._stream.batch
+        if len(batch) > 1:  # at half the price of another coroutine
+            return batch.popleft()
         return await self._stream.__anext__()
 
     def __del__(self) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -55,11 +56,12 @@ from dhenara_stream.types.genai.dhenara.response import (
 from dhenara_stream.types.shared.api import SSEErrorResponse
 from dhenara_stream.types.shared.secret import longer_secrets, redacted
 
-from .body import drain, response_body
+from .body import Body, drain, open_body
 from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks
 from .events import BodyEvents
-from .transport import CLOSE_TIMEOUT, Transport, host_of, left_to_the_loop, signed
+from .sources import CLOSE_TIMEOUT, Expired
+from .transport import FOREIGN, Transport, host_of, signed, translation
 
 __all__ = ["LEFT_EARLY", "Call", "ChatStream"]
 
@@ -70,6 +72,8 @@ LEFT_EARLY = (
 # An error body is read up to here.
 MAX_ERROR_BYTES = 2**20
 ERROR_BODY_SECONDS = 5.0
+# Taken from those that have arrived, before they are handed out.
+SLICE_EVENTS = 32
 # A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
 DEAD_WITHIN = 0.5
 
@@ -119,7 +123,7 @@ class ChatStream:
         )
         self._clocks = Clocks(call.config)
         self._ready: deque[StreamItem] = deque()
-        self._body: AsyncGenerator[bytes, None] | None = None
+        self._body: Body | None = None
         self._scope: anyio.CancelScope | None = None
         self._reading = False
         self._left: anyio.Event | None = None
@@ -127,9 +131,12 @@ class ChatStream:
         self._delivered = False
         self._has_connection = False
         self._connecting = False
+        self._connect_at = self._content_at = 0.0  # when connecting began, content last came
         self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
         self._events: BodyEvents  # of the response under way
+        self._arrived: Iterator[ServerSentEvent] | None = None  # and not taken yet
+        self._late: DhenaraStreamError | None = None  # met when nobody read
         self._turn = -math.inf  # the place in line that a refused call keeps
         self._reused = False
         self._revived = False
@@ -152,8 +159,10 @@ class ChatStream:
         while self._body is None and not self.ended:
             await self._step(self._connect)
 
-    async def next_batch(self) -> list[StreamItem]:
+    async def next_batch(self) -> deque[StreamItem]:
         """The next items, at least one; none when the stream has ended.
+
+        What ends it, an error or the whole answer, is the last of its batch.
 
         Raises:
             UsageError: If another task is reading.
@@ -161,27 +170,29 @@ class ChatStream:
         if self._reading:
             raise UsageError("this stream is being read by another task; read it from one only")
         self._reading = True
-        if self._body is not None:
-            self._clocks.resume(anyio.current_time())
         try:
             while not self._ready and not self.ended:
-                body = self._body
-                await self._step(self._connect if body is None else partial(self._receive, body))
-            if self._complete:  # before the last item: many a loop is left at it
-                await self._close_body(reuse=True)
+                await self._step(self._next_work())
+            if self.ended:  # before the last item: many a loop is left at it
+                await self._close_body(reuse=self._complete)
         finally:
             self._reading = False
             if self._left is not None:
                 self._left.set()
         return self._take()
 
-    def _take(self) -> list[StreamItem]:
-        batch = list(self._ready)
-        self._ready.clear()
+    def _next_work(self) -> Callable[[], Awaitable[None]]:
+        if self._arrived is not None or self._late is not None:
+            return self._take_slice
+        return self._connect if self._body is None else partial(self._receive, self._body)
+
+    def _take(self) -> deque[StreamItem]:
+        batch, self._ready = self._ready, deque()
         return batch
 
-    def last_batch(self) -> list[StreamItem]:
+    def last_batch(self) -> deque[StreamItem]:
         """What there is still to hand out, where nobody will read on."""
+        self.settle()
         self._interrupt()
         return self._take()
 
@@ -217,10 +228,13 @@ class ChatStream:
 
     async def release(self) -> None:
         """End the stream and let its connection go; wait for a reading task to leave it."""
+        self.settle()
         self.abandon()
         if self._reading:
             self._closing = True
             self._left = self._left or anyio.Event()
+            if self._body is not None:
+                self._body.interrupt()
             if self._scope is not None:
                 self._scope.cancel()
             await self._left.wait()
@@ -229,10 +243,12 @@ class ChatStream:
 
     def drop(self) -> None:
         """Let go without waiting: the event loop closes the connection."""
+        self.settle()
         self.abandon()
         self._ready.clear()
-        with left_to_the_loop():
-            self._body = None
+        body, self._body = self._body, None
+        if body is not None:
+            body.drop()
 
     def abandon(self) -> None:
         """Note that the caller has closed the stream."""
@@ -298,6 +314,7 @@ class ChatStream:
         if wait is not None and now + wait < self._clocks.deadline:
             self._ready.clear()
             self._start_answer()
+            self._revived = False
             if asked:
                 self._turn = shared.turn(now)  # before those that come while it waits
                 self.status.message = _WAITING
@@ -308,7 +325,7 @@ class ChatStream:
     def _is_dead_connection(self, error: DhenaraStreamError) -> bool:
         """Whether a connection from the pool was closed by the peer while it was idle.
 
-        That shows at once. Such a request never began: it is made again once, and does not count.
+        That shows at once. Such an attempt never began: it is made again once, and does not count.
         """
         at_once = anyio.current_time() - self._clocks.sent < DEAD_WITHIN
         unanswered = self.status.http_status_code is None
@@ -380,8 +397,7 @@ class ChatStream:
         self._has_connection = self._connecting = self._reused = self._tunnelling = False
         self.status.http_status_code = self.status.request_id = None
         response = await self._send()
-        body = self._body = response_body(response, self.call.request.url)
-        await anext(body)
+        body = self._body = await open_body(response, self.call.request.url)
         self._see_head(response)
         if response.status_code >= 300:
             raise await self._refusal(response, body)
@@ -395,7 +411,7 @@ class ChatStream:
                 self._request = await signed(self.call.request)
                 self._check_open()
                 return await self._transport.send(self._request, limits, {"trace": trace})
-            raise self._timeout(scope)
+            raise self._timeout(scope.deadline)
         finally:
             trace.follow = None
             if self._connecting:
@@ -419,26 +435,34 @@ class ChatStream:
             return
         if event == "connection.connect_tcp.started":
             self._connecting = True
-            scope.deadline = min(anyio.current_time() + clocks.connect_limit, clocks.deadline)
+            now = self._connect_at = anyio.current_time()
+            scope.deadline = min(now + clocks.connect_limit, clocks.deadline)
         elif event == "connection.connect_tcp.complete":
             self._half_open = info["return_value"]
         elif event.endswith("send_request_headers.started"):
             self._reused = not self._connecting
+            self._timing.connect = (
+                anyio.current_time() - self._connect_at if self._connecting else None
+            )
             self._connecting = False
             self._half_open = None
             self._restart_clocks(scope)
         elif event.endswith("send_request_body.complete"):
             self._restart_clocks(scope)
 
+    def wait_in(self, scope: anyio.CancelScope | None) -> None:
+        """Note the scope that the reading task waits in, so that closing can end the wait."""
+        self._scope = scope
+
     def _restart_clocks(self, scope: anyio.CancelScope) -> None:
         self._clocks.start_attempt(anyio.current_time())
         scope.deadline = self._clocks.next()
 
-    def _timeout(self, scope: anyio.CancelScope) -> TransportError:
+    def _timeout(self, deadline: float) -> TransportError:
         """The error of a wait that was ended: by a clock, or because the stream was closed."""
         if self._closing:
             return _stream_closed()
-        if self._connecting and scope.deadline < self._clocks.deadline:
+        if self._connecting and deadline < self._clocks.deadline:
             host = host_of(self.call.request.url)
             seconds = self.call.config.connect_timeout
             return ConnectTimeout(f"connecting to {host} took longer than {seconds} s")
@@ -466,9 +490,7 @@ class ChatStream:
             max_event_bytes=self.call.config.max_event_bytes,
         )
 
-    async def _refusal(
-        self, response: httpx.Response, body: AsyncGenerator[bytes, None]
-    ) -> DhenaraStreamError:
+    async def _refusal(self, response: httpx.Response, body: Body) -> DhenaraStreamError:
         headers = dict(response.headers)
         if response.status_code < 400:
             target = host_of(headers.get("location", "")) or "another path"
@@ -486,7 +508,7 @@ class ChatStream:
             error.retry_after = waited
         return error
 
-    async def _read_error_body(self, body: AsyncGenerator[bytes, None]) -> bytes:
+    async def _read_error_body(self, body: Body) -> bytes:
         """What is said beside the status. If it breaks off or stalls, the status is the news."""
         pieces: list[bytes] = []
         size = 0
@@ -498,87 +520,129 @@ class ChatStream:
 
     # --- receiving
 
-    async def _receive(self, body: AsyncGenerator[bytes, None]) -> None:
+    async def _receive(self, body: Body) -> None:
+        self._clocks.resume(anyio.current_time())
         data = await self._read(body)
         if data is None:
             self._end_of_body()
         else:
             self._feed(data)
 
-    async def _read(self, body: AsyncGenerator[bytes, None]) -> bytes | None:
+    async def _read(self, body: Body) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
         may_be_complete = self._decoder.may_be_complete and not self._is_under_way()
         deadline = self._clocks.next(may_be_complete=may_be_complete)
-        with _Interruptible(self, deadline) as scope:
-            data = await anext(body, None)
-            if data is not None:
-                self._clocks.read = anyio.current_time()
-                self._timing.bytes_received += len(data)
-            return data
-        if may_be_complete and not self._closing:
-            return None  # a complete answer is no error because its body stays open
-        raise self._timeout(scope)
+        try:
+            data = await body.read(deadline)
+        except Expired:
+            if may_be_complete and not self._closing:
+                return None  # a complete answer is no error because its body stays open
+            raise self._timeout(deadline) from None
+        except FOREIGN as error:
+            raise translation(error, self.call.request.url) from error
+        if data is not None:
+            self._clocks.read = anyio.current_time()
+            self._timing.bytes_received += len(data)
+        return data
 
     def _is_under_way(self) -> bool:
         """Whether more is to come: an event has begun, or one of several choices may yet begin."""
         return self.call.request.choices > 1 or self._events.pending
 
-    def wait_in(self, scope: anyio.CancelScope | None) -> None:
-        """Note the scope that the reading task waits in, so that closing can end the wait."""
-        self._scope = scope
-
     def _feed(self, data: bytes) -> None:
-        events = self._events
-        for event in events.feed(data):
-            self._take_event(event)
-            if self._complete:
-                return
-        if events.error is not None:
-            raise events.error
+        self._arrived = iter(self._events.feed(data))
+        self._take_events()
 
-    def _take_event(self, event: ServerSentEvent) -> None:
-        self._see_event()
-        self._say(self._decoder.decode(event))
-        if self._decoder.complete:
+    async def _take_slice(self) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            raise late
+        self._take_events()
+
+    def settle(self) -> None:
+        """Take all that has arrived, so that a snapshot has it; not while another thread reads."""
+        try:
+            while self._arrived is not None:
+                self._take_events()
+        except DhenaraStreamError as error:
+            if self._delivered:
+                self._end_with(_without_frames(error))
+            else:  # whoever reads on may make another attempt
+                self._late = error
+
+    def _take_events(self) -> None:
+        """Hand out what the next events say, of those that have arrived.
+
+        This loop is what a stream costs, beside the reading of its bytes. It takes some events at
+        a time: chunks that wait for their reader fill the processor's caches and are walked by the
+        garbage collector, which for 400 events doubles their price.
+        """
+        decoder, ready = self._decoder, self._ready
+        decode, add = decoder.decode, self._answer.add
+        before, taken = len(ready), 0
+        try:
+            for event in islice(self._arrived or (), SLICE_EVENTS):
+                taken += 1
+                chunk = add(decode(event))
+                if chunk is not None:
+                    ready.append((chunk, None))
+                if decoder.failure is not None:
+                    raise decoder.failure
+                if decoder.complete:
+                    break
+        except BaseException:
+            self._arrived = None
+            raise
+        finally:
+            self._see(taken, before)
+        if decoder.complete:
+            self._arrived = None
             self._finish()
+        elif taken < SLICE_EVENTS:
+            self._arrived = None
+            if self._events.error is not None:
+                raise self._events.error
 
-    def _see_event(self) -> None:
-        self._clocks.event = self._clocks.read
-        self._timing.events_received += 1
-        if not self._clocks.has_event:
-            self._clocks.has_event = True
-            self._timing.first_event = self._clocks.read - self._clocks.begun
+    def _see(self, events: int, before: int) -> None:
+        """Note the time of what was read: events, and the items that are new in the queue."""
+        clocks, timing = self._clocks, self._timing
+        now = clocks.read
+        if events:
+            clocks.event = now
+            timing.events_received += events
+            if not clocks.has_event:
+                clocks.has_event = True
+                timing.first_event = now - clocks.begun
+        if len(self._ready) == before:
+            return
+        if self._delivered and now > self._content_at:
+            timing.chunk_gaps.add(now - self._content_at)
+        self._content_at = clocks.content = now
+        self._delivered = True
+        if timing.first_content is None:
+            timing.first_content = now - clocks.begun
+        if timing.first_answer is None and any(map(_is_answer, list(self._ready)[before:])):
+            timing.first_answer = now - clocks.begun
 
-    def _say(self, deltas: Sequence[Delta]) -> None:
-        """Hand out what was said; an error that came with it follows."""
-        self._hand_out(self._answer.add(deltas))
+    def _say(self, deltas: Sequence[Delta], *, events: int) -> None:
+        """Hand out what the end of the body said, or the whole of it."""
+        before = len(self._ready)
+        chunk = self._answer.add(deltas)
+        if chunk is not None:
+            self._ready.append((chunk, None))
+        self._see(events, before)
         if self._decoder.failure is not None:
             raise self._decoder.failure
-
-    def _hand_out(self, chunk: StreamingChatResponse | None) -> None:
-        if chunk is None:
-            return
-        self._delivered = True
-        self._clocks.content = self._clocks.read
-        timing = self._timing
-        if timing.first_answer is None:
-            at = self._clocks.read - self._clocks.begun
-            if timing.first_content is None:
-                timing.first_content = at
-            if _is_answer(chunk):
-                timing.first_answer = at
-        self._ready.append((chunk, None))
 
     def _end_of_body(self) -> None:
         document = self._events.document()
         if document is not None:
-            self._see_event()
-            self._say(self._decoder.decode_document(document))
+            self._say(self._decoder.decode_document(document), events=1)
             self._finish()
             return
         is_whole = self._take_rest()
         if not self._complete:
-            self._hand_out(self._answer.add(self._decoder.end()))
+            self._say(self._decoder.end(), events=0)
             if self._decoder.complete and is_whole:
                 self._finish()
                 return
@@ -590,8 +654,8 @@ class ChatStream:
         """Take the last event, if it lacks only its end; whether it is whole."""
         rest = self._events.flush()
         try:
-            for event in rest:
-                self._take_event(event)
+            self._arrived = iter(rest)
+            self._take_events()
         except ProtocolError:  # half an event: the answer was cut in it
             return False
         return True
@@ -656,7 +720,10 @@ class _Interruptible:
         return bool(self._scope.__exit__(exc_type, exc, traceback))
 
 
-def _is_answer(chunk: StreamingChatResponse) -> bool:
+def _is_answer(item: StreamItem) -> bool:
+    chunk = item[0]
+    if not isinstance(chunk, StreamingChatResponse):
+        return False
     for choice in chunk.data.choice_deltas:
         for content in choice.content_deltas or ():
             if not isinstance(content, ChatResponseReasoningContentItemDelta):

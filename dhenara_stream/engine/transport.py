@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, Self
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import anyio
 import anyio.lowlevel
@@ -38,16 +39,12 @@ from dhenara_stream.errors import (
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.types.shared.secret import Secret
 
+from .asyncio_source import AsyncioNetwork
 from .chain import links, without_frames
+from .connections import LIMITS, Connections
+from .sources import CLOSE_TIMEOUT, AnyioNetwork
 
-__all__ = ["CLOSE_TIMEOUT", "Transport", "host_of", "left_to_the_loop", "signed", "translated"]
-
-# Streams at once are bounded by the caller's own concurrency and by the system's descriptors,
-# not by us; idle connections are kept for the next call, briefly, since servers close them too.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
-
-# Long enough to say goodbye on a healthy connection, short enough to go unnoticed.
-CLOSE_TIMEOUT = 2.0
+__all__ = ["Transport", "host_of", "left_to_the_loop", "signed", "translated", "translation"]
 
 
 class Transport:
@@ -105,7 +102,8 @@ class Transport:
         loop = _running_loop()
         client = self._loops.get(loop)
         if client is None:
-            client = self._loops[loop] = _LoopClient(partial(self._loops.pop, loop, None))
+            client = _LoopClient(loop, partial(self._loops.pop, loop, None))
+            self._loops[loop] = client
         return client
 
     async def send(
@@ -247,8 +245,8 @@ class _Content(httpx.AsyncByteStream):
 class _LoopClient:
     """The HTTP client of one event loop."""
 
-    def __init__(self, forget: Callable[[], object]) -> None:
-        self.http = httpx.AsyncClient(limits=_LIMITS, verify=_ssl_context(_ssl_environment()))
+    def __init__(self, loop: object, forget: Callable[[], object]) -> None:
+        self.http = _http_client(loop)
         self._life = _until_the_loop_ends(self.http, forget)
         self._started = False
         self._sending: set[anyio.CancelScope] = set()
@@ -275,6 +273,18 @@ class _LoopClient:
     def __del__(self) -> None:
         with left_to_the_loop():
             del self._life
+
+
+def _http_client(loop: object) -> httpx.AsyncClient:
+    context = _ssl_context(_ssl_environment())
+    if not _PROXIED.isdisjoint(getproxies()):
+        return httpx.AsyncClient(limits=LIMITS, verify=context)
+    network = AsyncioNetwork.of(loop) or AnyioNetwork()
+    return httpx.AsyncClient(transport=Connections(network, context))
+
+
+# The kinds of address that httpx looks for a proxy for, in the environment or the system.
+_PROXIED = {"http", "https", "all"}
 
 
 @contextmanager
@@ -311,14 +321,24 @@ def translated(url: str) -> Generator[None]:
     """Turn exceptions of the HTTP libraries into this library's, with the cause chained."""
     try:
         yield
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
-        raise _translate(error, host_of(url)) from _quietly_without_frames(error)
+    except FOREIGN as error:
+        raise translation(error, url) from error
     except RuntimeError as error:
         if "client has been closed" not in str(error):
             raise
         raise UsageError("the http_client is closed; make a new one") from _quietly_without_frames(
             error
         )
+
+
+FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError)
+"""What the HTTP libraries raise."""
+
+
+def translation(error: Exception, url: str) -> DhenaraStreamError:
+    """This library's exception for one of theirs, to be raised from it."""
+    _quietly_without_frames(error)
+    return _translate(error, host_of(url))
 
 
 def host_of(url: str) -> str:

@@ -284,7 +284,8 @@ class AnthropicDecoder(KeepsFailure):
             ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
-        self.raise_kept()
+        if self.failure is not None:
+            raise self.failure
         if self.complete:
             return self._skip()
         try:

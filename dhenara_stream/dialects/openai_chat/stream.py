@@ -579,7 +579,8 @@ class OpenAIChatDecoder(KeepsFailure):
             ProviderError: If it is an error, or the one before held one.
             ProtocolError: If it is no JSON.
         """
-        self.raise_kept()
+        if self.failure is not None:
+            raise self.failure
         if self._done:
             return self._skip()
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from dhenara_stream.types.genai.dhenara.request import Prompt, PromptConfig, PromptMessageRoleEnum
 from dhenara_stream.types.genai.dhenara.response import ChatResponse
 from dhenara_stream.types.shared.base import InputModel
@@ -23,7 +21,7 @@ class ConversationNode(InputModel, kw_only=True):
     """
 
     user_query: str
-    input_files: list[GenericFile] = msgspec.field(default_factory=list[GenericFile])
+    input_files: list[GenericFile] = []
     response: ChatResponse | None = None
     timestamp: str | None = None
 

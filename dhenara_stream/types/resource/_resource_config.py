@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-
 from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.genai.ai_model import (
     AIModel,
@@ -125,11 +123,9 @@ class ResourceConfig(InputModel):
           config: {region: eu-central-1}
     """
 
-    models: list[AIModel | FoundationModel] = msgspec.field(
-        default_factory=list[AIModel | FoundationModel]
-    )
-    model_apis: list[AIModelAPI] = msgspec.field(default_factory=list[AIModelAPI])
-    model_endpoints: list[AIModelEndpoint] = msgspec.field(default_factory=list[AIModelEndpoint])
+    models: list[AIModel | FoundationModel] = []
+    model_apis: list[AIModelAPI] = []
+    model_endpoints: list[AIModelEndpoint] = []
 
     def load_from_file(
         self,

@@ -96,7 +96,7 @@ class AIModelAPI(InputModel, kw_only=True):
     provider: AIModelAPIProviderEnum
     api_key: str | None = None
     credentials: dict[str, Any] | None = None
-    config: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    config: dict[str, Any] = {}
     order: int = 0
     enabled: bool = True
     reference_number: str | None = None

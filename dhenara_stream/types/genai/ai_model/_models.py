@@ -102,7 +102,7 @@ class BaseAIModel(InputModel, kw_only=True):
     beta: bool = False
     settings: ChatModelSettings | None = None
     valid_options: dict[str, ValidOptionValue] | None = None
-    metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    metadata: dict[str, Any] = {}
     cost_data: ChatModelCostData | None = None
     reference_number: str | None = None
 

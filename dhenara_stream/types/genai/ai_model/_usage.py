@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from dhenara_stream.types.shared.base import BaseModel
 
 __all__ = ["ChatResponseUsage", "HostedToolUsage", "UsageCharge", "UsageChargeComponent"]
@@ -14,9 +12,9 @@ __all__ = ["ChatResponseUsage", "HostedToolUsage", "UsageCharge", "UsageChargeCo
 class HostedToolUsage(BaseModel, kw_only=True):
     """Counters of tools that ran at the provider, e.g. ``request_counts["web_search"]``."""
 
-    request_counts: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-    token_counts: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-    billing_counts: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    request_counts: dict[str, int] = {}
+    token_counts: dict[str, int] = {}
+    billing_counts: dict[str, int] = {}
     details: dict[str, Any] | None = None
 
 

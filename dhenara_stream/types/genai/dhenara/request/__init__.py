@@ -1,6 +1,7 @@
 """What goes to a model: prompts, tools, the call's config."""
 
 from ._config import AIModelCallConfig, AIModelContextPolicy, ArtifactConfig, ReasoningEffort
+from ._many import AIModelCallRequest
 from ._prompt import (
     CacheControl,
     Content,
@@ -28,6 +29,7 @@ from ._tools import (
 
 __all__ = [
     "AIModelCallConfig",
+    "AIModelCallRequest",
     "AIModelContextPolicy",
     "ArtifactConfig",
     "CacheControl",

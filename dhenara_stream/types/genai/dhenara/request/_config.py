@@ -95,12 +95,12 @@ class AIModelCallConfig(InputModel, kw_only=True):
     reasoning: bool = False
     max_reasoning_tokens: Count | None = None
     reasoning_effort: ReasoningEffort | None = None
-    options: Dict = msgspec.field(default_factory=Dict)
+    options: Dict = {}
     tools: list[ToolDefinition] | None = None
     hosted_tools: list[WebSearchHostedTool] | None = None
     tool_choice: ToolChoice | None = None
     structured_output: StructuredOutputConfig | type | None = None
-    metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
     timeout: Seconds | None = None
     connect_timeout: Seconds | None = 5.0
     first_event_timeout: Seconds | None = FIRST_EVENT_TIMEOUT

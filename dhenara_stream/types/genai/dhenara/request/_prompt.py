@@ -70,8 +70,8 @@ class Content(InputModel, kw_only=True):
     type: ContentType = ContentType.TEXT
     text: str | None = None
     textl: list[str] | None = None
-    json_c: Dict = msgspec.field(default_factory=Dict)
-    jsonl_c: list[Dict] = msgspec.field(default_factory=list[Dict])
+    json_c: Dict = {}
+    jsonl_c: list[Dict] = []
 
     def get_content(self, separator: str = "\n") -> str:
         """The content as text.
@@ -124,9 +124,7 @@ class TextTemplate(InputModel, kw_only=True):
     """Text in which ``$var{name}`` stands for a variable."""
 
     text: str
-    variables: dict[str, TextTemplateVariableProps | None] = msgspec.field(
-        default_factory=dict[str, "TextTemplateVariableProps | None"]
-    )
+    variables: dict[str, TextTemplateVariableProps | None] = {}
     disable_checks: bool = False
 
     def check(self) -> None:
@@ -216,8 +214,8 @@ class Prompt(InputModel, kw_only=True):
     type: Literal["prompt"] = "prompt"
     role: PromptMessageRoleEnum = PromptMessageRoleEnum.USER
     text: str | PromptText
-    variables: Dict = msgspec.field(default_factory=Dict)
-    files: list[GenericFile] = msgspec.field(default_factory=list[GenericFile])
+    variables: Dict = {}
+    files: list[GenericFile] = []
     config: PromptConfig | None = None
     cache_control: CacheControl | None = None
 
@@ -250,7 +248,7 @@ class SystemInstruction(InputModel, kw_only=True):
     """What the model is told before the conversation; its variables are as a prompt's."""
 
     text: str | PromptText
-    variables: Dict = msgspec.field(default_factory=Dict)
+    variables: Dict = {}
     cache_control: CacheControl | None = None
 
     def get_formatted_text(self) -> str:

@@ -69,7 +69,7 @@ class FunctionParameters(InputModel, kw_only=True):
 
     type: Literal["object"] = "object"
     properties: dict[str, FunctionParameter]
-    required: list[str] | None = msgspec.field(default_factory=list[str])
+    required: list[str] | None = []
     json_schema: Dict | None = None
 
     def check(self) -> None:
@@ -288,7 +288,7 @@ class WebSearchHostedTool(InputModel, kw_only=True):
     search_context_size: Literal["low", "medium", "high"] | None = None
     external_web_access: bool | None = None
     return_token_budget: Literal["default", "unlimited"] | None = None
-    metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
 
     def check(self) -> None:
         if self.allowed_domains and self.blocked_domains:

@@ -28,11 +28,14 @@ from ._items import (
     ChatResponseToolCallContentItemDelta,
     ChatResponseToolCallResult,
 )
-from ._status import CallTiming, ExternalApiCallStatus, ExternalApiCallStatusEnum
+from ._many import AIModelCallResult, AIModelCallsProgress
+from ._status import CallTiming, ChunkGaps, ExternalApiCallStatus, ExternalApiCallStatusEnum
 
 __all__ = [
     "AIModelCallResponse",
     "AIModelCallResponseMetaData",
+    "AIModelCallResult",
+    "AIModelCallsProgress",
     "AsyncStream",
     "CallTiming",
     "ChatMessageContentPart",
@@ -55,6 +58,7 @@ __all__ = [
     "ChatResponseToolCallContentItem",
     "ChatResponseToolCallContentItemDelta",
     "ChatResponseToolCallResult",
+    "ChunkGaps",
     "ExternalApiCallStatus",
     "ExternalApiCallStatusEnum",
     "FinishReason",

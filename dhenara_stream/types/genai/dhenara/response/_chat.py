@@ -90,7 +90,7 @@ class ChatResponseChoice(BaseModel, kw_only=True):
     native_finish_reason: str | None = None
     stop_sequence: str | None = None
     contents: list[ChatResponseContentItem] | None = None
-    metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
 
 
 class ChatResponse(BaseModel, kw_only=True):
@@ -113,7 +113,7 @@ class ChatResponse(BaseModel, kw_only=True):
     api_provider: AIModelAPIProviderEnum | None = None
     usage: ChatResponseUsage | None = None
     usage_charge: UsageCharge | None = None
-    choices: list[ChatResponseChoice] = msgspec.field(default_factory=list[ChatResponseChoice])
+    choices: list[ChatResponseChoice] = []
     metadata: AIModelCallResponseMetaData = msgspec.field(
         default_factory=AIModelCallResponseMetaData
     )
@@ -257,7 +257,7 @@ class ChatResponseChoiceDelta(BaseModel, kw_only=True):
     native_finish_reason: str | None = None
     stop_sequence: str | None = None
     content_deltas: list[ChatResponseContentItemDelta] | None = None
-    metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
 
 
 class ChatResponseChunk(BaseModel, kw_only=True):
@@ -271,9 +271,7 @@ class ChatResponseChunk(BaseModel, kw_only=True):
     api_provider: AIModelAPIProviderEnum | None = None
     usage: ChatResponseUsage | None = None
     usage_charge: UsageCharge | None = None
-    choice_deltas: list[ChatResponseChoiceDelta] = msgspec.field(
-        default_factory=list[ChatResponseChoiceDelta]
-    )
+    choice_deltas: list[ChatResponseChoiceDelta] = []
     metadata: AIModelCallResponseMetaData | None = None
     done: bool = False
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
-
 from dhenara_stream.types.genai.dhenara.request._structured_output import StructuredOutputConfig
 from dhenara_stream.types.shared.base import BaseEnum, BaseModel
 
@@ -57,9 +55,9 @@ class BaseChatResponseContentItem(BaseModel, kw_only=True, tag_field="type"):
     """What all blocks have; ``index`` is the block's place in the answer."""
 
     index: int = 0
-    metadata: Dict = msgspec.field(default_factory=Dict)
-    storage_metadata: Dict = msgspec.field(default_factory=Dict)
-    custom_metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
+    storage_metadata: Dict = {}
+    custom_metadata: Dict = {}
     role: str | None = None
 
 
@@ -115,8 +113,8 @@ class ChatResponseToolCall(BaseModel, kw_only=True):
     call_id: str | None = None
     id: str | None = None
     name: str
-    arguments: Dict = msgspec.field(default_factory=Dict)
-    metadata: Dict = msgspec.field(default_factory=Dict)
+    arguments: Dict = {}
+    metadata: Dict = {}
     raw_arguments: str | None = None
     parse_error: str | None = None
 
@@ -222,7 +220,7 @@ class ChatResponseGenericContentItem(BaseChatResponseContentItem, kw_only=True, 
     type: ClassVar[ChatResponseContentItemType] = ChatResponseContentItemType.GENERIC
 
     block_type: str = ""
-    block: Dict = msgspec.field(default_factory=Dict)
+    block: Dict = {}
 
     def get_text(self) -> str:
         """The block as text, for people."""
@@ -242,9 +240,9 @@ class BaseChatResponseContentItemDelta(BaseModel, kw_only=True, tag_field="type"
     """What all pieces have; ``index`` is the place of the block that the piece belongs to."""
 
     index: int = 0
-    metadata: Dict = msgspec.field(default_factory=Dict)
-    storage_metadata: Dict = msgspec.field(default_factory=Dict)
-    custom_metadata: Dict = msgspec.field(default_factory=Dict)
+    metadata: Dict = {}
+    storage_metadata: Dict = {}
+    custom_metadata: Dict = {}
     role: str | None = None
 
 
