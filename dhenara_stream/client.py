@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,14 +13,24 @@ from dhenara_stream.core.accumulator import AnswerFacts
 from dhenara_stream.core.conversation import conversation
 from dhenara_stream.dialects.base import ChatRequest
 from dhenara_stream.engine.handle import AsyncChatStream
+from dhenara_stream.engine.many import (
+    AsyncManyResults,
+    ManyCalls,
+    ManyOptions,
+    OnProgress,
+    RequestLike,
+    Requests,
+)
 from dhenara_stream.engine.stream import Call, ChatStream
 from dhenara_stream.engine.sync import Bridge
+from dhenara_stream.engine.sync_many import SyncManyResults
 from dhenara_stream.engine.transport import Transport
 from dhenara_stream.errors import ConfigError, UsageError
 from dhenara_stream.providers.registry import http_request, route_for
 from dhenara_stream.types.genai.ai_model import AIModelEndpoint
 from dhenara_stream.types.genai.dhenara.request import (
     AIModelCallConfig,
+    AIModelCallRequest,
     Prompt,
     SystemInstruction,
     ToolCallResult,
@@ -138,6 +149,101 @@ class AIModelClient:
             return stream.collect()
         return AIModelCallResponse(status=stream.status, sync_stream_generator=stream)
 
+    def generate_many_async(
+        self,
+        requests: Iterable[RequestLike] | AsyncIterable[RequestLike],
+        *,
+        concurrency: int = 16,
+        ordered: bool = False,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        results_file: str | os.PathLike[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncManyResults:
+        """Call the model with many requests, a few at a time; results come as calls end.
+
+        ::
+
+            async with client.generate_many_async(prompts) as results:
+                async for result in results:
+                    ...
+
+        What fails is a result with an ``error``, and the others go on, also with
+        ``raise_errors=True``. The block's end cancels what still runs. What ``requests`` raises
+        is raised after the results of those before it.
+
+        Args:
+            requests: Prompts, or :class:`AIModelCallRequest`; any iterable, also one without an
+                end: they are taken as calls end and results are read.
+            concurrency: Calls at once.
+            ordered: Whether results come in the order of the requests. Those that are ahead wait,
+                at most three for each place.
+            requests_per_minute: Calls begin no faster, evenly; retries count.
+            tokens_per_minute: As many tokens, input and output, are used at most. What a call
+                takes is estimated before it and settled after it.
+            results_file: Each call that ends becomes a JSON line of this file. A request that
+                succeeded there is not sent again: same ``id``, else same place, and same content.
+                The file must not be in use by another run.
+            on_progress: Called before each result is handed out; what it raises is raised there.
+
+        Raises:
+            ConfigError: If an argument is wrong, two requests of a list have the same ``id``, or,
+                at the block's begin, ``results_file`` is a file of another kind; nothing was sent.
+        """
+        if not self.is_async:
+            raise UsageError("this client is sync (is_async=False). Use generate_many")
+        calls = self._many(
+            requests,
+            concurrency=concurrency,
+            ordered=ordered,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            results_file=results_file,
+            on_progress=on_progress,
+        )
+        return AsyncManyResults(requests, calls)
+
+    def generate_many(
+        self,
+        requests: Iterable[RequestLike],
+        *,
+        concurrency: int = 16,
+        ordered: bool = False,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        results_file: str | os.PathLike[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> SyncManyResults:
+        """As :meth:`generate_many_async`, for code without an event loop.
+
+        ::
+
+            with client.generate_many(prompts) as results:
+                for result in results:
+                    ...
+
+        Requests are taken in the caller's thread, while it waits for the next result.
+
+        Raises:
+            ConfigError: If an argument is wrong, two requests of a list have the same ``id``, or,
+                at the first result, ``results_file`` is a file of another kind; nothing was sent.
+        """
+        if self.is_async:
+            raise UsageError(
+                "this client is async (is_async=True, the default). Use generate_many_async, or "
+                "make the client with is_async=False"
+            )
+        calls = self._many(
+            requests,
+            concurrency=concurrency,
+            ordered=ordered,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            results_file=results_file,
+            on_progress=on_progress,
+        )
+        return SyncManyResults(requests, calls, self._bridge)
+
     # dhenara-ai's other names for the same: connections are always kept.
 
     async def generate_with_existing_connection_async(
@@ -189,6 +295,13 @@ class AIModelClient:
             api_provider=endpoint.api.provider.value,
             model=model.model_name_with_version_suffix,
         )
+
+    def _many(self, requests: object, **options: Any) -> ManyCalls:
+        how = ManyOptions(**options)
+        return ManyCalls(Requests(requests, self._call_of), how, self._transport)
+
+    def _call_of(self, request: AIModelCallRequest) -> Call:
+        return self._call(request.prompt, request.context, request.instructions, request.messages)
 
     # --- the client's life
 

@@ -35,7 +35,7 @@ RANKS = {
 PURE = {"errors", "types", "core", "dialects", "providers"}
 NETWORKED = {"engine", "simulator", "client", "cli"}
 WITH_THREADS = {"engine/sync.py", "simulator/sync.py"}
-DEPENDENCIES = {"anyio", "h11", "httpcore", "httpx", "httpx_sse", "msgspec"}
+DEPENDENCIES = {"anyio", "h11", "httpx", "httpx_sse", "msgspec"}
 EXTRAS = {
     "cli": {"rich"},
     "types": {"jsonschema", "referencing", "yaml"},

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Protocol, cast
 
 import anyio
 import httpx
+import msgspec
 
 from dhenara_stream.errors import ProtocolError
 
-from .connections import BODY, StreamBody
 from .sources import CLOSE_TIMEOUT, Expired
-from .transport import host_of, left_to_the_loop, translated
+from .translation import host_of, left_to_the_loop, translated
 
-__all__ = ["Body", "drain", "open_body"]
+__all__ = ["Body", "Reply", "drain", "is_encoded", "reply_of"]
 
 # After the terminal event: enough for the end of the chunked body, too little to be noticed.
 DRAIN_BYTES = 64 * 1024
@@ -54,18 +54,30 @@ class Body(Protocol):
         ...
 
 
-async def open_body(response: httpx.Response, url: str) -> Body:
-    """The body of a response."""
-    direct = response.extensions.get(BODY)
-    if isinstance(direct, StreamBody) and not _is_encoded(response):
-        return direct
+class Reply(msgspec.Struct, frozen=True, eq=False):
+    """A response whose body is still to be read.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Its headers, by their names in lower case.
+        body: Its body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Body
+
+
+async def reply_of(response: httpx.Response, url: str) -> Reply:
+    """A response that httpx reads."""
     body = _HTTPXBody(_chunks(response, url))
     await body.start()
-    return body
+    return Reply(response.status_code, response.headers, body)
 
 
-def _is_encoded(response: httpx.Response) -> bool:
-    return str(response.headers.get("content-encoding", "identity")) != "identity"
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a body is compressed, although nobody asked for it."""
+    return headers.get("content-encoding", "identity") != "identity"
 
 
 class _HTTPXBody:
@@ -110,7 +122,7 @@ class _HTTPXBody:
 async def _chunks(response: httpx.Response, url: str) -> AsyncGenerator[bytes, None]:
     """The body's bytes, after an empty first item."""
     slices: _Slices | None = None
-    encoded = _is_encoded(response)
+    encoded = is_encoded(response.headers)
     decoded = response.is_stream_consumed  # by a mock that had it all
     if encoded and not decoded:
         response.stream = slices = _Slices(cast("httpx.AsyncByteStream", response.stream))

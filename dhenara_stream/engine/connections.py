@@ -1,93 +1,87 @@
 """HTTP/1.1 connections, made for streams: what carries the bytes of the client's own requests.
 
-An httpx transport, for what matters here cheaper than httpx's own by far: a body's bytes come out
-as they came in, without a parser's object and a copy for each chunk, and no connection is walked,
-or polled, because another one is asked for or given back.
+For what matters here much cheaper than httpx's: a body's bytes come out as they came in, without a
+parser's object and a copy for each chunk, and no connection is walked, or polled, because another
+one is asked for or given back. h11 reads the heads.
 
 A connection carries one request at a time. Given back whole it is the first to be used again, since
 the last used is the likeliest to be alive; what lies idle too long is closed. A request that is
 cancelled takes its connection with it. Any number may be open: how many streams run at once is for
 the caller to bound, or for the system.
-
-Where something has taken the place of httpx's own sending (respx, VCR.py and instrumentation do),
-requests go that way.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from types import FunctionType
+from functools import lru_cache
 from typing import Any, Self
 
 import anyio
 import h11
-import httpcore
 import httpx
+import msgspec
 
-from dhenara_stream.core.http1 import Body, ChunkedBody, SizedBody, UnsizedBody
+from dhenara_stream._version import __version__
+from dhenara_stream.core.http1 import Body as Framing
+from dhenara_stream.core.http1 import ChunkedBody, SizedBody, UnsizedBody
 
+from .body import Reply
 from .sources import Network, Source
 
-__all__ = ["BODY", "Connections", "StreamBody"]
+__all__ = ["IDLE_SECONDS", "MAX_IDLE", "Connections", "StreamBody", "Trace"]
 
 # To each server. Idle connections are kept for the next call, briefly: servers close them too.
 MAX_IDLE = 100
 IDLE_SECONDS = 30.0
 
-LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=MAX_IDLE, keepalive_expiry=IDLE_SECONDS
-)
-"""The same, where httpx's own transport carries the bytes."""
-
-BODY = "dhenara_stream.body"
-"""The extension of a response that holds its :class:`StreamBody`."""
-
 # As httpcore has it: Kerberos tickets and cookies make some heads long.
 _MAX_HEAD_BYTES = 100 * 1024
 
 _PORTS = {"http": 80, "https": 443}
+_USER_AGENT = f"dhenara-stream/{__version__}"
 
 Origin = tuple[str, str, int]
-Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+Trace = Callable[[str, Any], Awaitable[None]]
+"""Told of a request's progress, by the names that httpx's trace extension has for it."""
 
 
-class Connections(httpx.AsyncBaseTransport):
+class Connections:
     """The connections of one event loop.
 
     Args:
         network: What connects.
-        context: What TLS connections are made with.
+        context: Gives what TLS connections are made with.
     """
 
-    def __init__(self, network: Network, context: ssl.SSLContext) -> None:
+    def __init__(self, network: Network, context: Callable[[], ssl.SSLContext]) -> None:
         self._network = network
         self._context = context
         self._open: set[_Connection] = set()
         self._idle: dict[Origin, deque[_Connection]] = {}
-        self._watched: httpx.AsyncHTTPTransport | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the response's body is still to be read.
+    async def send(
+        self, url: str, headers: Mapping[str, str], content: bytes, trace: Trace
+    ) -> Reply:
+        """Send a POST request; the body of the reply is still to be read, and to be closed.
 
         Raises:
-            httpx.TransportError: If no response comes.
+            httpx.HTTPError: If no reply comes.
+            httpx.InvalidURL: If the URL is none.
         """
-        if is_watched():
-            if self._watched is None:
-                self._watched = httpx.AsyncHTTPTransport(verify=self._context, limits=LIMITS)
-            return await self._watched.handle_async_request(request)
-        origin = _origin(request.url)
-        trace: Trace = request.extensions.get("trace", _no_trace)
-        kept = self._take(origin)
-        connection = kept or await self._connect(origin, trace)
+        place = _place(url)
+        request = _head(place, headers, len(content)) + content
+        kept = self._take(place.origin)
+        connection = kept or await self._connect(place.origin, trace)
         try:
             return await connection.exchange(request, trace)
         except BaseException as error:
             await connection.aclose()
             if kept is not None and isinstance(error, httpx.TransportError):
-                self._close_idle(origin)  # the server has let go of this one, maybe of all
+                self._close_idle(place.origin)  # the server has let go of this one, maybe of all
             raise
 
     async def aclose(self) -> None:
@@ -95,8 +89,6 @@ class Connections(httpx.AsyncBaseTransport):
         self._idle.clear()
         for connection in tuple(self._open):
             await connection.aclose()
-        if self._watched is not None:
-            await self._watched.aclose()
 
     def forget(self, connection: _Connection) -> None:
         """Note that a connection is closed."""
@@ -128,7 +120,7 @@ class Connections(httpx.AsyncBaseTransport):
     async def _connect(self, origin: Origin, trace: Trace) -> _Connection:
         scheme, host, port = origin
         await trace("connection.connect_tcp.started", {})
-        context = self._context if scheme == "https" else None
+        context = self._context() if scheme == "https" else None
         source = await self._network.connect(host, port, context)
         connection = _Connection(source, origin, self)
         self._open.add(connection)
@@ -144,39 +136,26 @@ class _Connection:
         self.idle_since = 0.0
         self._pool = pool
 
-    async def exchange(self, request: httpx.Request, trace: Trace) -> httpx.Response:
+    async def exchange(self, request: bytes, trace: Trace) -> Reply:
         """Send a request and read the head of its response."""
-        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
-        try:
-            head = parser.send(
-                h11.Request(
-                    method=request.method,
-                    target=request.url.raw_path,
-                    headers=request.headers.raw,
-                )
-            )
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-        await trace("http11.send_request_headers.started", {"request": request})
+        await trace("http11.send_request_headers.started", {})
         broken: Exception | None = None
         try:
-            await self.source.write((head or b"") + request.content)
-        except httpx.WriteError as error:  # it may have answered all the same
+            await self.source.write(request)
+        except httpx.WriteError as error:  # it may have been answered all the same
             broken = error
         await trace("http11.send_request_body.complete", {})
-        answer = await self._read_head(parser, broken)
+        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
+        parser.send(_ANY_POST)
+        head = await self._read_head(parser, broken)
         begun, _ = parser.trailing_data
-        body = StreamBody(self, _body_of(answer), begun, reusable=_is_reusable(answer))
-        return httpx.Response(
-            answer.status_code,
-            headers=answer.headers.raw_items(),
-            stream=body,
-            extensions={
-                "http_version": b"HTTP/" + answer.http_version,
-                "reason_phrase": answer.reason,
-                BODY: body,
-            },
-        )
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in head.headers:
+            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        reusable = head.http_version == b"1.1" and not _says_close(headers)
+        body = StreamBody(self, _framing(head.status_code, headers), begun, reusable=reusable)
+        return Reply(head.status_code, headers, body)
 
     async def _read_head(self, parser: h11.Connection, broken: Exception | None) -> h11.Response:
         while True:
@@ -194,7 +173,7 @@ class _Connection:
 
     async def _more(self, broken: Exception | None) -> bytes:
         try:
-            return await self.source.read(_NEVER)
+            return await self.source.read(math.inf)
         except httpx.ReadError:
             if broken is not None:
                 raise broken from None
@@ -219,7 +198,7 @@ class StreamBody(httpx.AsyncByteStream):
     """The body of a response, read straight from its connection."""
 
     def __init__(
-        self, connection: _Connection, framing: Body, begun: bytes, *, reusable: bool
+        self, connection: _Connection, framing: Framing, begun: bytes, *, reusable: bool
     ) -> None:
         self._connection: _Connection | None = connection
         self._source = connection.source
@@ -274,52 +253,72 @@ class StreamBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        data = await self.read(_NEVER)
+        data = await self.read(math.inf)
         if data is None:
             raise StopAsyncIteration
         return data
 
 
-_NEVER = float("inf")
+# To the parser of responses, all requests are like this one.
+_ANY_POST = h11.Request(method="POST", target="/", headers=[("host", "a")])
 
 
-def is_watched() -> bool:
-    """Whether something has taken the place of httpx's sending, to see or answer requests."""
-    for method in (
-        httpx.AsyncHTTPTransport.handle_async_request,
-        httpcore.AsyncConnectionPool.handle_async_request,
-    ):
-        if not isinstance(method, FunctionType):
-            return True
-        if method.__globals__["__name__"].partition(".")[0] not in ("httpx", "httpcore"):
-            return True
-    return False
+class _Place(msgspec.Struct, frozen=True):
+    """Where a URL leads.
+
+    Attributes:
+        origin: Scheme, host and port.
+        host: The same as a header.
+        target: The path and the query.
+    """
+
+    origin: Origin
+    host: str
+    target: str
 
 
-async def _no_trace(event: str, info: Mapping[str, Any]) -> None:
-    pass
+@lru_cache(maxsize=64)
+def _place(url: str) -> _Place:
+    parsed = httpx.URL(url)
+    port = parsed.port or _PORTS.get(parsed.scheme)
+    if port is None or not parsed.raw_host:
+        raise httpx.UnsupportedProtocol("it begins with neither http:// nor https://")
+    return _Place(
+        origin=(parsed.scheme, parsed.raw_host.decode("ascii"), port),
+        host=parsed.netloc.decode("ascii"),
+        target=parsed.raw_path.decode("ascii"),
+    )
 
 
-def _origin(url: httpx.URL) -> Origin:
-    port = url.port or _PORTS.get(url.scheme)
-    if port is None:
-        what = f"an unsupported protocol '{url.scheme}://'" if url.scheme else "no protocol"
-        raise httpx.UnsupportedProtocol(f"Request URL has {what}.")
-    return url.scheme, url.raw_host.decode("ascii"), port
+# As h11 has it: a token, and text without line ends, NUL or blanks around it.
+_FIELDS = re.compile(r"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: (?:[!-~](?:[\t -~]*[!-~])?)?\r\n)+")
 
 
-def _body_of(head: h11.Response) -> Body:
-    fields = dict(head.headers)
-    if head.status_code in (204, 304):
+def _head(place: _Place, headers: Mapping[str, str], size: int) -> bytes:
+    fields = {
+        "host": place.host,
+        "accept": "*/*",
+        "connection": "keep-alive",
+        "user-agent": _USER_AGENT,
+        **{name.lower(): value for name, value in headers.items()},
+        "content-length": str(size),
+    }
+    text = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+    if not _FIELDS.fullmatch(text):  # which of them is not said: it may be a key
+        raise httpx.LocalProtocolError("a header has characters that no header may have")
+    return f"POST {place.target} HTTP/1.1\r\n{text}\r\n".encode("ascii")
+
+
+def _says_close(headers: Mapping[str, str]) -> bool:
+    words = headers.get("connection", "").lower().split(",")
+    return "close" in (word.strip() for word in words)
+
+
+def _framing(status: int, headers: Mapping[str, str]) -> Framing:
+    if status in (204, 304):
         return SizedBody(0)
-    if b"transfer-encoding" in fields:  # it can only be "chunked": else it is no valid head
+    if "transfer-encoding" in headers:  # "chunked": h11 takes no head with another one
         return ChunkedBody()
-    if b"content-length" in fields:
-        return SizedBody(int(fields[b"content-length"]))
+    if "content-length" in headers:
+        return SizedBody(int(headers["content-length"]))
     return UnsizedBody()
-
-
-def _is_reusable(head: h11.Response) -> bool:
-    connection = b",".join(value for name, value in head.headers if name == b"connection")
-    words = {word.strip() for word in connection.lower().split(b",")}
-    return head.http_version == b"1.1" and b"close" not in words

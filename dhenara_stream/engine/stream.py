@@ -21,7 +21,6 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import httpx
 import msgspec
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
@@ -56,12 +55,13 @@ from dhenara_stream.types.genai.dhenara.response import (
 from dhenara_stream.types.shared.api import SSEErrorResponse
 from dhenara_stream.types.shared.secret import longer_secrets, redacted
 
-from .body import Body, drain, open_body
+from .body import Body, Reply, drain
 from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks
 from .events import BodyEvents
 from .sources import CLOSE_TIMEOUT, Expired
-from .transport import FOREIGN, Transport, host_of, signed, translation
+from .translation import FOREIGN, host_of, translation
+from .transport import Transport, signed
 
 __all__ = ["LEFT_EARLY", "Call", "ChatStream"]
 
@@ -396,21 +396,21 @@ class ChatStream:
         self._clocks.start_attempt(anyio.current_time())
         self._has_connection = self._connecting = self._reused = self._tunnelling = False
         self.status.http_status_code = self.status.request_id = None
-        response = await self._send()
-        body = self._body = await open_body(response, self.call.request.url)
-        self._see_head(response)
-        if response.status_code >= 300:
-            raise await self._refusal(response, body)
+        reply = await self._send()
+        self._body = reply.body
+        self._see_head(reply)
+        if reply.status >= 300:
+            raise await self._refusal(reply)
 
-    async def _send(self) -> httpx.Response:
-        limits = httpx.Timeout(None, connect=self.call.config.connect_timeout)
+    async def _send(self) -> Reply:
+        connect_timeout = self.call.config.connect_timeout
         trace = _Trace()
         try:
             with _Interruptible(self, self._clocks.next()) as scope:
                 trace.follow = partial(self._follow, scope)
                 self._request = await signed(self.call.request)
                 self._check_open()
-                return await self._transport.send(self._request, limits, {"trace": trace})
+                return await self._transport.send(self._request, connect_timeout, trace)
             raise self._timeout(scope.deadline)
         finally:
             trace.follow = None
@@ -429,8 +429,8 @@ class ChatStream:
         clocks = self._clocks
         self._has_connection = True
         if event.endswith("send_request_headers.started"):
-            # To a proxy: the connection is still being made.
-            self._tunnelling = info["request"].method == b"CONNECT"
+            # To a proxy, which only httpx has: the connection is still being made.
+            self._tunnelling = bool(info) and info["request"].method == b"CONNECT"
         if self._tunnelling:
             return
         if event == "connection.connect_tcp.started":
@@ -472,37 +472,37 @@ class ChatStream:
             message += "; maybe the limits of the http_client left no connection free"
         return kind(message, retryable=_timeout_retry(self, kind))
 
-    def _see_head(self, response: httpx.Response) -> None:
+    def _see_head(self, reply: Reply) -> None:
         now = anyio.current_time()
-        headers = response.headers
+        headers = reply.headers
         self._clocks.see_head(now)
         self._timing.headers = now - self._clocks.begun
         status = self.status
-        status.http_status_code = response.status_code
+        status.http_status_code = reply.status
         status.request_id = next(
             (headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None
         )
         status.status = ExternalApiCallStatusEnum.RESPONSE_INCOMPLETE
         status.message = "The answer is arriving"
         self._events = BodyEvents(
-            status=response.status_code,
+            status=reply.status,
             content_type=headers.get("content-type", ""),
             max_event_bytes=self.call.config.max_event_bytes,
         )
 
-    async def _refusal(self, response: httpx.Response, body: Body) -> DhenaraStreamError:
-        headers = dict(response.headers)
-        if response.status_code < 400:
+    async def _refusal(self, reply: Reply) -> DhenaraStreamError:
+        headers = dict(reply.headers)
+        if reply.status < 400:
             target = host_of(headers.get("location", "")) or "another path"
             return UnexpectedResponse(
-                f"the server answered {response.status_code}, a redirect to {target}; redirects "
+                f"the server answered {reply.status}, a redirect to {target}; redirects "
                 "are not followed, since they would take the key along: set base_url to the "
                 "final address",
-                http_status=response.status_code,
+                http_status=reply.status,
             )
-        said = await self._read_error_body(body)
-        reply = ErrorReply(status=response.status_code, headers=headers, body=said)
-        error = self.call.dialect.error(reply)
+        said = await self._read_error_body(reply.body)
+        told = ErrorReply(status=reply.status, headers=headers, body=said)
+        error = self.call.dialect.error(told)
         waited = retry_after_seconds(headers, datetime.now(UTC))
         if waited is not None:  # else what the body says stands
             error.retry_after = waited

@@ -17,18 +17,18 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 from anyio.from_thread import BlockingPortal
 
-from dhenara_stream.errors import TransportError, UsageError
+from dhenara_stream.errors import StreamInterrupted, TransportError, UsageError
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
     ExternalApiCallStatus,
@@ -36,10 +36,14 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
+from .sources import CLOSE_TIMEOUT
 from .stream import LEFT_EARLY, Call, ChatStream
-from .transport import CLOSE_TIMEOUT, Transport
+from .transport import Transport
 
-__all__ = ["Bridge", "SyncChatStream"]
+__all__ = ["Bridge", "Guest", "Iteration", "SyncChatStream"]
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 # Items handed over and not yet taken: at the upper mark the pump waits (one more read may come on
 # top), at the lower it goes on.
@@ -71,6 +75,17 @@ class _Loop:
             while self._orphans:
                 await self._orphans[0].aclose()
                 self._orphans.popleft()
+
+    def start(self, function: Callable[..., Awaitable[_T]], *args: object) -> Future[_T]:
+        """Start a task, from any thread but the loop's, on a loop that was just leased.
+
+        Raises:
+            UsageError: If it cannot run any more.
+        """
+        try:
+            return self.portal.start_task_soon(function, *args)
+        except RuntimeError as error:
+            raise UsageError("the interpreter is shutting down: too late for a call") from error
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a function on the loop's thread, from any thread, without waiting for it."""
@@ -333,25 +348,31 @@ class Bridge:
         Raises:
             UsageError: On the event loop's own thread, which must not wait for itself.
         """
-        if _process.thread.on_this_thread():
-            raise UsageError(
-                "a sync client was used on the thread of its own event loop, which would wait "
-                "for itself; use an async client there"
-            )
         link = _Link(self._leased())
         stream = SyncChatStream(self, link)
         try:
-            link.pumping = link.loop.portal.start_task_soon(link.pump, call, self._transport)
-        except RuntimeError as error:
-            raise UsageError("the interpreter is shutting down: too late for a call") from error
-        except BaseException:  # Ctrl-C
+            link.pumping = link.loop.start(link.pump, call, self._transport)
+        except BaseException:  # Ctrl-C, or too late
             link.stop()
             raise
         stream.wait_until_open()
         return stream
 
+    def guest(self, serve: Callable[[], Awaitable[None]], stop: Callable[[], object]) -> Guest:
+        """Start what lives on from call to call, until it is stopped.
+
+        Raises:
+            UsageError: On the event loop's own thread, which must not wait for itself.
+        """
+        return Guest(self, self._leased(), serve, stop)
+
     def _leased(self) -> _Loop:
         thread = _process.thread
+        if thread.on_this_thread():
+            raise UsageError(
+                "a sync client was used on the thread of its own event loop, which would wait "
+                "for itself; use an async client there"
+            )
         with thread.of_clients:
             if self._loop is None or self._pid != os.getpid():
                 self._loop = thread.lease()
@@ -372,6 +393,65 @@ class Bridge:
                 loop.portal.call(self._transport.aclose)
         lease()
         thread.join()
+
+
+class Guest:
+    """What lives on the event loop from call to call of the caller's thread.
+
+    It must not know the caller's handle, so that a handle that is dropped is finalised.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        loop: _Loop,
+        serve: Callable[[], Awaitable[None]],
+        stop: Callable[[], object],
+    ) -> None:
+        self._bridge = bridge
+        self._loop = loop
+        self._stop = stop
+        self._pid = os.getpid()
+        try:
+            self._serving: Future[None] | None = loop.start(serve)
+        except BaseException:  # Ctrl-C, or too late
+            loop.soon(stop)
+            raise
+
+    def ask(self, function: Callable[..., Awaitable[_T]], *args: object) -> _T:
+        """Run a coroutine function on the event loop, and wait for what it returns.
+
+        Raises:
+            StreamInterrupted: If the loop ends before it does.
+            UsageError: In a forked child, whose parent has the loop.
+        """
+        if self._pid != os.getpid():
+            raise UsageError("this work belongs to the parent process; start it anew here")
+        try:
+            asked = self._loop.portal.start_task_soon(function, *args)
+        except RuntimeError as error:  # the loop has ended
+            raise _client_closed() from error
+        try:
+            return asked.result()
+        except CancelledError as error:
+            raise _client_closed() from error
+
+    def stop(self) -> None:
+        """Ask it to end; does not wait. A forked child leaves its parent's alone."""
+        if self._pid == os.getpid():
+            self._loop.soon(self._stop)
+
+    def close(self) -> None:
+        """End it, and wait until it has ended. A bug that ended it is raised, once."""
+        self.stop()
+        serving, self._serving = self._serving, None
+        if serving and self._pid == os.getpid() and not _process.thread.on_this_thread():
+            with suppress(CancelledError, TimeoutError):
+                serving.result(JOIN_TIMEOUT)
+
+
+def _client_closed() -> StreamInterrupted:
+    return StreamInterrupted("the client was closed before all was done", retryable=False)
 
 
 class SyncChatStream:
@@ -414,7 +494,7 @@ class SyncChatStream:
         return self.core.snapshot()
 
     def __iter__(self) -> Iterator[StreamItem]:
-        return _Iteration(self)
+        return Iteration(self)
 
     def __next__(self) -> StreamItem:
         link = self._link
@@ -510,17 +590,22 @@ class SyncChatStream:
             )
 
 
-class _Iteration:
-    """One ``for``: when it is left early, the stream is too."""
+class _Leavable(Protocol[_T_co]):
+    def __next__(self) -> _T_co: ...
+    def abandon(self) -> None: ...
 
-    def __init__(self, stream: SyncChatStream) -> None:
+
+class Iteration(Generic[_T_co]):
+    """One ``for``: when it is left early, what it goes over is too."""
+
+    def __init__(self, stream: _Leavable[_T_co]) -> None:
         self._stream = stream
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> StreamItem:
-        return next(self._stream)
+    def __next__(self) -> _T_co:
+        return self._stream.__next__()
 
     def __del__(self) -> None:
         self._stream.abandon()

@@ -1,22 +1,24 @@
-"""The HTTP client's life, and the one table from foreign exceptions to ours.
+"""How requests are sent, and the life of what sends them.
 
-An HTTP client belongs to one event loop: each loop gets its own, made on first use and closed
-with the loop, however that ends. The means is an async generator per loop, which every loop
-closes when it shuts down.
+Connections belong to one event loop: each loop gets its own, made on first use and closed with the
+loop, however that ends. The means is an async generator per loop, which every loop closes when it
+shuts down.
+
+A request goes over connections of our own, but by httpx's means where those do not do: through a
+client of the caller's, through a proxy of the environment, and where something has taken the place
+of httpx's sending, to watch or answer requests (respx, VCR.py, instrumentation).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import ssl
-import warnings
+import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any, Self
-from urllib.parse import urlsplit
+from types import FunctionType
+from typing import Any, Self, cast
 from urllib.request import getproxies
 
 import anyio
@@ -26,25 +28,17 @@ import httpx
 import msgspec
 
 from dhenara_stream.core.retry import SharedWait
-from dhenara_stream.errors import (
-    ConfigError,
-    ConnectError,
-    ConnectTimeout,
-    DhenaraStreamError,
-    ProtocolError,
-    StreamInterrupted,
-    TransportError,
-    UsageError,
-)
+from dhenara_stream.errors import StreamInterrupted
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.types.shared.secret import Secret
 
 from .asyncio_source import AsyncioNetwork
-from .chain import links, without_frames
-from .connections import LIMITS, Connections
+from .body import Reply, is_encoded, reply_of
+from .connections import IDLE_SECONDS, MAX_IDLE, Connections, Trace
 from .sources import CLOSE_TIMEOUT, AnyioNetwork
+from .translation import left_to_the_loop, translated
 
-__all__ = ["Transport", "host_of", "left_to_the_loop", "signed", "translated", "translation"]
+__all__ = ["Transport", "signed"]
 
 
 class Transport:
@@ -107,19 +101,23 @@ class Transport:
         return client
 
     async def send(
-        self, request: HTTPRequest, limits: httpx.Timeout, extensions: Mapping[str, object]
-    ) -> httpx.Response:
-        """Send a request; the response's body is still to be read, and the response to be closed.
+        self, request: HTTPRequest, connect_timeout: float | None, trace: Trace
+    ) -> Reply:
+        """Send a request; the body of the reply is still to be read, and to be closed.
+
+        Args:
+            request: The request.
+            connect_timeout: Seconds that a connection may take, for a client of the caller's.
+            trace: Told of the request's progress, as httpx tells its trace extension.
 
         Raises:
-            DhenaraStreamError: If no response comes.
+            DhenaraStreamError: If no reply comes.
         """
         with translated(request.url):
-            if self._own is not None:
-                built = _built(self._own, request, limits, extensions)
-                return await _send_with(self._own, built)
-            client = self._loop_client()
-            return await client.send(_built(client.http, request, limits, extensions))
+            if self._own is None:
+                return await self._loop_client().send(request, connect_timeout, trace)
+            built = _built(self._own, request, connect_timeout, trace)
+            return await reply_of(await _send_with(self._own, built), request.url)
 
     async def aclose(self) -> None:
         """Close the running loop's connections. A client of the caller's stays open."""
@@ -199,22 +197,23 @@ async def _give_up_forgotten(client: Any) -> None:
 
 
 def _built(
-    client: httpx.AsyncClient,
-    request: HTTPRequest,
-    limits: httpx.Timeout,
-    extensions: Mapping[str, object],
+    client: httpx.AsyncClient, request: HTTPRequest, connect_timeout: float | None, trace: Trace
 ) -> httpx.Request:
     built = client.build_request(
         "POST",
         request.url,
         content=request.body,
-        # Compression would hold events back until a block is full.
-        headers={"accept-encoding": "identity", **_revealed(request.headers)},
-        timeout=limits,
-        extensions=dict(extensions),
+        headers=_headers(request),
+        timeout=httpx.Timeout(None, connect=connect_timeout),
+        extensions={"trace": trace},
     )
     built.stream = _Content(request.body)
     return built
+
+
+def _headers(request: HTTPRequest) -> dict[str, str]:
+    # Compression would hold events back until a block is full.
+    return {"accept-encoding": "identity", **_revealed(request.headers)}
 
 
 def _revealed(headers: Mapping[str, str]) -> dict[str, str]:
@@ -242,152 +241,112 @@ class _Content(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
 
+class _Sender:
+    """What sends the requests of one event loop, and lets their connections go."""
+
+    def __init__(self, loop: object) -> None:
+        self._connections = Connections(AsyncioNetwork.of(loop) or AnyioNetwork(), _ssl_context_now)
+        self._http: httpx.AsyncClient | None = None
+        self._is_proxied = not _PROXIED.isdisjoint(getproxies())
+
+    async def send(
+        self, request: HTTPRequest, connect_timeout: float | None, trace: Trace
+    ) -> Reply:
+        if self._is_proxied or _is_watched():
+            if self._http is None:
+                self._http = httpx.AsyncClient(limits=_LIMITS, verify=_ssl_context_now())
+            built = _built(self._http, request, connect_timeout, trace)
+            return await reply_of(await self._http.send(built, **_SEND), request.url)
+        reply = await self._connections.send(request.url, _headers(request), request.body, trace)
+        if is_encoded(reply.headers):
+            body = cast("httpx.AsyncByteStream", reply.body)
+            unpacking = httpx.Response(reply.status, headers=reply.headers, stream=body)
+            return await reply_of(unpacking, request.url)
+        return reply
+
+    async def aclose(self) -> None:
+        await self._connections.aclose()
+        if self._http is not None:
+            await self._http.aclose()
+
+
 class _LoopClient:
-    """The HTTP client of one event loop."""
+    """The sender of one event loop, and its life."""
 
     def __init__(self, loop: object, forget: Callable[[], object]) -> None:
-        self.http = _http_client(loop)
-        self._life = _until_the_loop_ends(self.http, forget)
+        self._sender = _Sender(loop)
+        self._life = _until_the_loop_ends(self._sender, forget)
         self._started = False
         self._sending: set[anyio.CancelScope] = set()
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
+    async def send(
+        self, request: HTTPRequest, connect_timeout: float | None, trace: Trace
+    ) -> Reply:
         if not self._started:  # the loop gets to know of the generator that it is to close
             self._started = True
             await anext(self._life)
         with anyio.CancelScope() as scope:
             self._sending.add(scope)
             try:
-                return await self.http.send(request, **_SEND)
+                return await self._sender.send(request, connect_timeout, trace)
             finally:
                 self._sending.discard(scope)
         raise StreamInterrupted("the client was closed")
 
     async def aclose(self) -> None:
-        for scope in self._sending:  # their connections are not yet known to the HTTP client
+        for scope in self._sending:  # their connections may not be known to the sender yet
             scope.cancel()
         await self._life.aclose()
         with anyio.CancelScope(shield=True):
-            await self.http.aclose()
+            await self._sender.aclose()
 
     def __del__(self) -> None:
         with left_to_the_loop():
             del self._life
 
 
-def _http_client(loop: object) -> httpx.AsyncClient:
-    context = _ssl_context(_ssl_environment())
-    if not _PROXIED.isdisjoint(getproxies()):
-        return httpx.AsyncClient(limits=LIMITS, verify=context)
-    network = AsyncioNetwork.of(loop) or AnyioNetwork()
-    return httpx.AsyncClient(transport=Connections(network, context))
-
-
-# The kinds of address that httpx looks for a proxy for, in the environment or the system.
-_PROXIED = {"http", "https", "all"}
-
-
-@contextmanager
-def left_to_the_loop() -> Generator[None]:
-    """For dropping an async generator: the event loop closes it, and trio would warn of that."""
-    with warnings.catch_warnings(module=warnings):  # not looked up: Python may be going down
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-
-
 async def _until_the_loop_ends(
-    client: httpx.AsyncClient, forget: Callable[[], object]
+    sender: _Sender, forget: Callable[[], object]
 ) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
         forget()
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await client.aclose()
+            await sender.aclose()
 
 
-def _ssl_environment() -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+_LIMITS = httpx.Limits(
+    max_connections=None, max_keepalive_connections=MAX_IDLE, keepalive_expiry=IDLE_SECONDS
+)
+
+# The kinds of address that httpx looks for a proxy for, in the environment or the system.
+_PROXIED = {"http", "https", "all"}
+
+
+def _is_watched() -> bool:
+    """Whether something has taken the place of httpx's sending."""
+    methods: list[object] = [
+        httpx.AsyncClient.send,
+        httpx.AsyncHTTPTransport.handle_async_request,
+    ]
+    httpcore = sys.modules.get("httpcore")  # if nobody has loaded it, nobody has changed it
+    if httpcore is not None:
+        methods.append(httpcore.AsyncConnectionPool.handle_async_request)
+    return not all(map(_is_httpx_s, methods))
+
+
+def _is_httpx_s(method: object) -> bool:
+    if not isinstance(method, FunctionType):
+        return False
+    return method.__globals__["__name__"].partition(".")[0] in ("httpx", "httpcore")
+
+
+def _ssl_context_now() -> ssl.SSLContext:
+    return _ssl_context(tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")))
 
 
 @lru_cache(maxsize=4)
 def _ssl_context(environment: tuple[str | None, ...]) -> ssl.SSLContext:
     # Reading the CA bundle takes about 20 ms: once per process, unless the environment changes.
     return httpx.create_ssl_context()
-
-
-@contextmanager
-def translated(url: str) -> Generator[None]:
-    """Turn exceptions of the HTTP libraries into this library's, with the cause chained."""
-    try:
-        yield
-    except FOREIGN as error:
-        raise translation(error, url) from error
-    except RuntimeError as error:
-        if "client has been closed" not in str(error):
-            raise
-        raise UsageError("the http_client is closed; make a new one") from _quietly_without_frames(
-            error
-        )
-
-
-FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError)
-"""What the HTTP libraries raise."""
-
-
-def translation(error: Exception, url: str) -> DhenaraStreamError:
-    """This library's exception for one of theirs, to be raised from it."""
-    _quietly_without_frames(error)
-    return _translate(error, host_of(url))
-
-
-def host_of(url: str) -> str:
-    """Host and port of a URL, without the password that may stand before them; maybe empty."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2]
-    except ValueError:
-        return ""
-
-
-# The first class that fits counts. Each text gets the host and what the library said.
-_TABLE: tuple[tuple[type[BaseException], type[DhenaraStreamError], str], ...] = (
-    (httpx.ConnectTimeout, ConnectTimeout, "connecting to {host} took too long"),
-    (httpx.PoolTimeout, ConnectTimeout, "no connection to {host} became free in time"),
-    (httpx.ProxyError, ConnectError, "the proxy did not connect to {host}: {what}"),
-    (httpx.ConnectError, ConnectError, "cannot connect to {host}: {what}"),
-    (httpx.UnsupportedProtocol, ConfigError, "the base URL is not usable: {what}"),
-    (httpx.InvalidURL, ConfigError, "the base URL is not usable: {what}"),
-    (httpx.LocalProtocolError, ConfigError, "the request to {host} is not valid HTTP"),
-    (httpx.DecodingError, ProtocolError, "the body from {host} is wrongly compressed: {what}"),
-    (httpx.NetworkError, StreamInterrupted, "the connection to {host} broke: {what}"),
-    (httpx.RemoteProtocolError, StreamInterrupted, "the connection to {host} broke off: {what}"),
-    (httpx.StreamError, StreamInterrupted, "the response of {host} was closed while it was read"),
-    (OSError, TransportError, "the network failed on the way to {host}: {what}"),
-    (BaseException, TransportError, "the request to {host} failed: {what}"),
-)
-
-
-def _translate(error: BaseException, host: str) -> DhenaraStreamError:
-    kind, text = next((to, text) for cls, to, text in _TABLE if isinstance(error, cls))
-    what = _reason(error)
-    if "CERTIFICATE_VERIFY_FAILED" in what:
-        what += " (for a private certificate authority set SSL_CERT_FILE, or pass http_client)"
-        return kind(text.format(host=host, what=what), retryable=False)
-    return kind(text.format(host=host, what=what))
-
-
-def _reason(error: BaseException) -> str:
-    """What the system said, the same on every event loop; else what the library said."""
-    what = str(error) or type(error).__name__
-    for link in links(error):
-        if isinstance(link, ssl.SSLError):
-            what = str(link)
-        elif isinstance(link, OSError) and link.errno:
-            known = link.errno in errno.errorcode  # that of a failed look-up is of another kind
-            what = os.strerror(link.errno) if known else str(link.strerror)
-    return what
-
-
-def _quietly_without_frames(error: BaseException) -> BaseException:
-    with left_to_the_loop():  # the HTTP library's generators, where a frame holds any
-        return without_frames(error)

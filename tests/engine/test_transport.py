@@ -5,6 +5,7 @@ way. What streams do with them is tested beside, over each of the ways.
 from __future__ import annotations
 
 import gzip
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -31,9 +32,11 @@ from engine.support import (
     text_of,
 )
 
+from dhenara_stream import __version__
 from dhenara_stream.engine import connections as module
 from dhenara_stream.engine.asyncio_source import AsyncioNetwork
-from dhenara_stream.engine.connections import BODY, Connections, StreamBody
+from dhenara_stream.engine.body import Body, Reply
+from dhenara_stream.engine.connections import Connections
 from dhenara_stream.engine.sources import AnyioNetwork, Expired, Network, Source
 
 HERE = Path(__file__).parent
@@ -165,31 +168,60 @@ class Refusing:
 
 
 async def test_a_request_that_is_refused_before_it_was_sent_has_its_answer() -> None:
-    connections = Connections(Refusing(http_response(b"Too large", status=413)), TRUSTING)
-    response = await ask(connections, "http://nowhere.invalid")
-    assert response.status_code == 413
-    assert await response.aread() == b"Too large"
+    connections = Connections(Refusing(http_response(b"Too large", status=413)), lambda: TRUSTING)
+    reply = await ask(connections, "http://nowhere.invalid")
+    assert reply.status == 413
+    assert await reply.body.read(math.inf) == b"Too large"
 
 
 async def test_a_request_that_cannot_be_sent_fails_for_that_reason() -> None:
     with pytest.raises(httpx.WriteError, match="broken pipe"):
-        await ask(Connections(Refusing(None), TRUSTING), "http://nowhere.invalid")
-
-
-async def test_headers_that_are_no_http_are_not_sent() -> None:
-    async with answers() as server:
-        connections = own()
-        with pytest.raises(httpx.LocalProtocolError):
-            await ask(connections, server.url, headers={"x": "a\nb"})
-        await connections.aclose()
+        await ask(Connections(Refusing(None), lambda: TRUSTING), "http://nowhere.invalid")
 
 
 @pytest.mark.parametrize(
-    ("url", "what"),
-    [("ftp://localhost/", "unsupported protocol 'ftp://'"), ("//localhost/", "no protocol")],
+    ("name", "value"),
+    [("x", "a\nb"), ("x", "a\rb"), ("x", "a\0"), ("x", "ä"), ("a b", "c"), ("", "c")],
 )
-async def test_a_url_of_another_kind_is_refused(url: str, what: str) -> None:
-    with pytest.raises(httpx.UnsupportedProtocol, match=what):
+async def test_headers_that_are_no_http_are_not_sent_and_not_shown(name: str, value: str) -> None:
+    async with answers() as server:
+        with pytest.raises(httpx.LocalProtocolError) as caught:
+            await own().send(server.url, {name: value}, b"{}", silent)
+        assert str(caught.value) == "a header has characters that no header may have"
+        assert server.connections == 0
+
+
+async def test_a_request_has_the_usual_headers_and_those_that_are_given() -> None:
+    requests: list[bytes] = []
+    async with answers(http_response(WHOLE), http_response(WHOLE), requests=requests) as server:
+        connections = own()
+        for headers in ({}, {"User-Agent": "mine", "x-key": "a b"}):
+            reply = await connections.send(f"{server.url}/a%20b?c=d", headers, b"{}", silent)
+            while await reply.body.read(math.inf):
+                pass
+            await reply.body.aclose()
+        await connections.aclose()
+        host = server.url.removeprefix("http://")
+    first, second = (request.decode().split("\r\n") for request in requests)
+    assert first == [
+        "POST /a%20b?c=d HTTP/1.1",
+        f"host: {host}",
+        "accept: */*",
+        "connection: keep-alive",
+        f"user-agent: dhenara-stream/{__version__}",
+        "content-length: 2",
+        "",
+        "{}",
+    ]
+    assert {"user-agent: mine", "x-key: a b"} < set(second)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://localhost/", "//localhost/", "http://", "localhost"],
+)
+async def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(httpx.UnsupportedProtocol, match="begins with neither"):
         await ask(own(), url)
 
 
@@ -197,38 +229,25 @@ async def test_a_url_of_another_kind_is_refused(url: str, what: str) -> None:
 
 
 def own() -> Connections:
-    return Connections(network(), TRUSTING)
+    return Connections(network(), lambda: TRUSTING)
 
 
-async def ask(connections: Connections, url: str, **settings: Any) -> httpx.Response:
-    request = httpx.Request("POST", url, content=b"{}", **settings)
-    return await connections.handle_async_request(request)
+async def silent(event: str, info: Any) -> None:
+    """A trace that nobody reads."""
 
 
-@pytest.mark.parametrize(
-    "response", [http_response(WHOLE), chunked(WHOLE), b"HTTP/1.1 200 X\r\n\r\n" + WHOLE]
-)
-async def test_it_is_a_transport_of_httpx(response: bytes) -> None:
-    async with (
-        answers(response) as server,
-        httpx.AsyncClient(transport=own()) as client,
-    ):
-        got = await client.post(server.url, content=b"{}")
-        assert got.content == WHOLE
-        assert got.http_version == "HTTP/1.1"
-        assert got.reason_phrase in ("X", "OK")
+async def ask(connections: Connections, url: str, **headers: str) -> Reply:
+    return await connections.send(url, headers, b"{}", silent)
 
 
-async def body_of(connections: Connections, url: str) -> StreamBody:
-    body = (await ask(connections, url)).extensions[BODY]
-    assert isinstance(body, StreamBody)
-    return body
+async def body_of(connections: Connections, url: str) -> Body:
+    return (await ask(connections, url)).body
 
 
 async def take(connections: Connections, url: str) -> None:
     """One whole response."""
     body = await body_of(connections, url)
-    while await body.read(float("inf")):
+    while await body.read(math.inf):
         pass
     await body.aclose()
     await body.aclose()  # does nothing more
@@ -361,7 +380,7 @@ async def test_of_a_body_that_breaks_off_what_came_is_kept() -> None:
             body = await body_of(connections, server.url)
             got = b""
             with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012
-                while data := await body.read(float("inf")):
+                while data := await body.read(math.inf):
                     got += data
             assert WHOLE.startswith(got)
             assert got
@@ -382,12 +401,12 @@ async def test_closing_the_connections_ends_those_in_use() -> None:
 
     async with peer(behave) as server:
         body = await body_of(connections, server.url)
-        assert await body.read(float("inf"))
+        assert await body.read(math.inf)
         await connections.aclose()
         with anyio.fail_after(5):
             await over.wait()
         with pytest.raises(httpx.TransportError):
-            await body.read(float("inf"))
+            await body.read(math.inf)
         await body.aclose()
 
 
@@ -451,7 +470,7 @@ async def test_another_task_ends_a_read() -> None:
 
         async def reading() -> None:
             with pytest.raises(Expired):
-                await source.read(float("inf"))
+                await source.read(math.inf)
             ended.set()
 
         async with anyio.create_task_group() as tasks:
@@ -477,7 +496,7 @@ async def test_a_reader_that_is_away_stops_the_sender_and_lets_it_go_on() -> Non
             got, largest = got + len(data), max(largest, len(data))
         assert got == size
         assert largest < 2**20
-        assert await source.read(float("inf")) == b""
+        assert await source.read(math.inf) == b""
 
     await exchange(behave, use)
 
@@ -618,7 +637,7 @@ async def test_tls_is_spoken_where_the_url_says_so(kind: str) -> None:
             await secure.send(http_response(WHOLE))
         await secure.receive()
 
-    connections = Connections(network(), client_side)
+    connections = Connections(network(), lambda: client_side)
     async with peer(behave) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")
         if kind == "trusted":

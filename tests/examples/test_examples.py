@@ -272,6 +272,20 @@ def test_tools_with_a_failing_service() -> None:
     check_the_error(err, "400")
 
 
+def test_many_prompts_go_on_where_they_failed(tmp_path: Path) -> None:
+    file = str(tmp_path / "reviews.jsonl")
+    with Simulator(Answer("good"), faults=[Respond(400, message="not this one"), None]) as sim:
+        code, first, err = run(sim.url, script(8), file)
+        assert (code, len(sim.requests)) == (0, 6)
+        assert "6 done, 1 failed, 0 from before, $0.0" in err
+        code, again, err = run(sim.url, script(8), file)
+        assert (code, len(sim.requests)) == (0, 7)
+    assert len(re.findall(r"^r\d: good$", first, re.M)) == 5
+    assert len(re.findall(r"^r\d: .*not this one", first, re.M)) == 1
+    assert len(re.findall(r"^r\d: good$", again, re.M)) == 6
+    assert "6 done, 0 failed, 5 from before, $0.0" in err
+
+
 # SIGINT may be ignored by whoever started these tests; a shell's foreground has it as here.
 INTERRUPTIBLE = """
 import runpy, signal, sys
