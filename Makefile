@@ -7,14 +7,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := $(wildcard dhenara_stream examples benchmarks tests)
 
-.PHONY: help demo test test-real check layers coverage bench faults soak fuzz mutants report format lock clean
+.PHONY: help demo test test-real check layers coverage bench bench-full faults soak fuzz mutants report format lock clean
 
 help:
 	@echo "make demo     play a streamed answer in the terminal; no key, no network"
 	@echo "make test     run the tests"
 	@echo "make test-real  the client against servers of others: llama.cpp, aimock, LiteLLM"
 	@echo "make check    format, lint, types, layers, coverage"
-	@echo "make bench    CPU per event, beside the peers"
+	@echo "make bench    CPU per event, beside the floor and the SDKs; what got slower"
+	@echo "make bench-full  all that is measured, with all peers: benchmarks/BENCHMARKS.md"
 	@echo "make faults   the same faults for us and the peers, as tables"
 	@echo "make fuzz     search for bytes that break an invariant (SECONDS=60)"
 	@echo "make mutants  change the code, see whether its tests notice (PATHS=core/sse.py)"
@@ -52,7 +53,13 @@ coverage: .venv/.dev-stamp
 		--ignore=tests/recorded --ignore=tests/test_report.py $(ARGS)
 
 bench: .venv/.dev-stamp
-	$(BIN)/python benchmarks/compare.py $(BENCH)
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+# Each peer, and what draws the plots, has a place of its own; the page says which are missing.
+PEERS := .real/litellm/.stamp .real/dhenara/.stamp .real/aiohttp/.stamp .real/pydantic-ai/.stamp
+bench-full: .venv/.dev-stamp
+	-@$(MAKE) --no-print-directory --keep-going $(PEERS) .real/plots/.stamp
+	$(BIN)/python -m benchmarks.bench --full $(BENCH)
 
 # The peers that would break others have a place of their own; the tables say which are missing.
 faults: .venv/.dev-stamp
@@ -92,6 +99,9 @@ lock: | $(BIN)/python
 	$(UV_LOCK) --group llama -o requirements-real.lock
 	$(UV_LOCK) --group litellm -o requirements-litellm.lock
 	$(UV_LOCK) --group dhenara -o requirements-dhenara.lock
+	$(UV_COMPILE) --group aiohttp -c requirements-dev.lock -o requirements-aiohttp.lock
+	$(UV_LOCK) --group pydantic-ai -o requirements-pydantic-ai.lock
+	$(UV_LOCK) --group plots -o requirements-plots.lock
 	! command -v npm >/dev/null || npm install --prefix tests/real --package-lock-only \
 		--omit-lockfile-registry-resolved
 
@@ -117,7 +127,11 @@ $(BIN)/python:
 .real/llama/.stamp: requirements-real.lock | $(BIN)/python
 .real/litellm/.stamp: requirements-litellm.lock | $(BIN)/python
 .real/dhenara/.stamp: requirements-dhenara.lock | $(BIN)/python
-.real/llama/.stamp .real/litellm/.stamp .real/dhenara/.stamp:
+.real/aiohttp/.stamp: requirements-aiohttp.lock | $(BIN)/python
+.real/pydantic-ai/.stamp: requirements-pydantic-ai.lock | $(BIN)/python
+.real/plots/.stamp: requirements-plots.lock | $(BIN)/python
+.real/llama/.stamp .real/litellm/.stamp .real/dhenara/.stamp .real/aiohttp/.stamp \
+.real/pydantic-ai/.stamp .real/plots/.stamp:
 	@echo "Installing $< ..."
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D)

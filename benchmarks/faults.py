@@ -12,11 +12,8 @@ sent, and without the key in an error or at another host.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import queue
-import subprocess
 import sys
 import threading
 import time
@@ -32,6 +29,7 @@ from typing import Any
 import httpx
 
 from benchmarks.peers import CLIENTS, Client, brief
+from benchmarks.places import ROOT, START, Missing, Place
 from dhenara_stream.simulator import (
     Answer,
     CleanCut,
@@ -52,9 +50,7 @@ from dhenara_stream.simulator import (
     fingerprint,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-canary-0123456789"
-START = 120.0  # seconds that a worker may take to import its client and ask for the first time
 
 COMPLETE, ERROR = frozenset({"complete"}), frozenset({"error"})
 EITHER = COMPLETE | ERROR
@@ -361,19 +357,13 @@ def rewriting(upstream: str, rewrite: Callable[[bytes], bytes]) -> Iterator[str]
 # --- asking
 
 
-class Missing(Exception):
-    """The client is not installed; the message says what is missing."""
-
-
 class Worker:
     """A client's process; started when it is asked, and again after it was killed."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.versions: dict[str, str] = {}
-        self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._place: Place | None = None
 
     def ask(self, row: Row, url: str) -> dict[str, Any]:
         """The pieces and the end of a call; ``end`` is ``limit`` where it was killed.
@@ -381,22 +371,17 @@ class Worker:
         Raises:
             Missing: The client is not installed.
         """
-        if self._process is None:
-            self._start()
-        return self._asked(url, row.key, row.timeout, row.limit)
+        place = self._place or self._start()
+        return self._asked(place, url, row.key, row.timeout, row.limit)
 
-    def _asked(self, url: str, key: str, timeout: float, limit: float) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        print(
-            json.dumps({"url": url, "key": key, "timeout": timeout}),
-            file=self._process.stdin,
-            flush=True,
-        )
+    def _asked(
+        self, place: Place, url: str, key: str, timeout: float, limit: float
+    ) -> dict[str, Any]:
+        place.send({"url": url, "key": key, "timeout": timeout})
         pieces: list[str] = []
         deadline = time.monotonic() + limit
         while True:
-            line = self._line(deadline)
+            line = place.line(deadline)
             if line is None:
                 self.close()
                 return {"end": "limit", "pieces": pieces, "seconds": limit}
@@ -404,61 +389,20 @@ class Worker:
                 return {**line, "pieces": pieces}
             pieces.append(line["piece"])
 
-    def _start(self) -> None:
-        place = self.client.place
-        python = Path(sys.executable) if place is None else ROOT / place / "bin" / "python"
-        if not python.exists():
-            raise Missing(f"no {place}")
-        environment = {
-            name: value for name, value in os.environ.items() if "proxy" not in name.lower()
-        }
-        self._process = subprocess.Popen(
-            [str(python), str(ROOT / "benchmarks" / "peers.py"), self.client.id],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self._lines = queue.Queue()
-        self._reader = threading.Thread(
-            target=_read, args=(self._process, self._lines), daemon=True
-        )
-        self._reader.start()
-        said = self._line(time.monotonic() + START)
-        if said is None or "missing" in said:
-            self.close()
-            raise Missing(f"no {said['missing']}" if said else "does not start")
-        self.versions = said["versions"]
+    def _start(self) -> Place:
+        script = str(ROOT / "benchmarks" / "peers.py")
+        place = self._place = Place(self.client.place, [script, self.client.id])
+        self.versions = place.started()
         # The first call imports what the client needs, and does not count.
         with Simulator(Answer("Hello")) as sim:
-            self._asked(sim.url, KEY, START, START)
-
-    def _line(self, deadline: float) -> dict[str, Any] | None:
-        """The next line; ``None`` at the deadline, or where the process ended."""
-        try:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return None
-        return None if line is None else json.loads(line)
+            self._asked(place, sim.url, KEY, START, START)
+        return place
 
     def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
-        if process is not None and self._reader is not None:
-            process.kill()
-            process.wait()
-            self._reader.join()
-            for stream in (process.stdin, process.stdout):
-                assert stream is not None
-                stream.close()
-
-
-def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
-    lines.put(None)
+        place, self._place = self._place, None
+        if place is not None:
+            place.close()
 
 
 # --- judging

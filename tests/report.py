@@ -1,4 +1,4 @@
-"""The committed reports on the recorded streams and requests: ``make report``.
+"""The committed reports on faults, recorded streams and requests: ``make report``.
 
 The pages are in ``benchmarks/``; a test sees that they are what this gives.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from corpus import CORPUS, Recording
+from matrix import matrix_page
 from recorded import others
 from recorded.answers import WAYS
 from recorded.dialects import ANSWERS, REQUESTS
@@ -20,6 +21,8 @@ PAGES = Path(__file__).resolve().parent.parent / "benchmarks"
 
 Wrong = Mapping[tuple[str, str], frozenset[str]]
 """By dialect and way: the recordings that are not read as expected."""
+Agreement = tuple[int, int]
+"""How many there are, and how many of them agree."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -44,8 +47,8 @@ def wrong_answers() -> Wrong:
     }
 
 
-def corpus_page(wrong: Wrong) -> str:
-    """The page on answers."""
+def corpus_page(wrong: Wrong, other: Mapping[str, Agreement]) -> str:
+    """The page on answers; of bodies without an expected result, how many there are and agree."""
     return f"""\
 # Recorded answers
 
@@ -77,7 +80,7 @@ it, and the corpus gives the right value.
 They have no expected result. They count if they come out complete and the same whole, byte by byte
 and at random cuts.
 
-{table(("body", "recorded", "agree"), map(list, _others()))}"""
+{table(("body", "recorded", "agree"), ([what, *counts] for what, counts in other.items()))}"""
 
 
 def _dialects(wrong: Wrong) -> Iterable[Iterable[object]]:
@@ -123,20 +126,36 @@ def _noted() -> Iterable[Iterable[object]]:
         yield row, *(found[row, name] or "" for name in ANSWERS)
 
 
-def _others() -> Iterable[Iterable[object]]:
+def _frames() -> Agreement:
+    return _agreement(others.of_kind(others.BEDROCK), as_answers=False)
+
+
+def _claudes() -> Agreement:
     frames = others.of_kind(others.BEDROCK)
-    claudes = [recording for recording in frames if others.is_claudes(recording)]
-    lines, arrays = others.of_kind("ollama-ndjson"), others.of_kind("gemini-json-array")
-    cases = others.sse_cases()
-    rows: list[tuple[str, list[Recording], bool]] = [
-        ("Bedrock event streams: the payloads of the frames", frames, False),
-        ("of them answers of Claude's, read as the Messages API's", claudes, True),
-        ("NDJSON of Ollama's own API", lines, True),
-        ("JSON arrays of Gemini's", arrays, True),
-    ]
-    for what, recordings, as_answers in rows:
-        yield what, len(recordings), others.agreeing(recordings, as_answers=as_answers)
-    yield "SSE cases of other parsers", len(cases), len(cases) - len(others.wrong_sse_cases())
+    return _agreement([r for r in frames if others.is_claudes(r)], as_answers=True)
+
+
+def _cases() -> Agreement:
+    count = len(others.sse_cases())
+    return count, count - len(others.wrong_sse_cases())
+
+
+def _agreement(recordings: list[Recording], *, as_answers: bool) -> Agreement:
+    return len(recordings), others.agreeing(recordings, as_answers=as_answers)
+
+
+OTHERS: dict[str, Callable[[], Agreement]] = {
+    "Bedrock event streams: the payloads of the frames": _frames,
+    "of them answers of Claude's, read as the Messages API's": _claudes,
+    "NDJSON of Ollama's own API": lambda: _agreement(
+        others.of_kind("ollama-ndjson"), as_answers=True
+    ),
+    "JSON arrays of Gemini's": lambda: _agreement(
+        others.of_kind("gemini-json-array"), as_answers=True
+    ),
+    "SSE cases of other parsers": _cases,
+}
+"""Bodies without an expected result, by what they are."""
 
 
 # --- requests
@@ -210,9 +229,13 @@ def _reasons(
 
 def main() -> None:
     """Write the pages."""
+    (PAGES / "MATRIX.md").write_text(matrix_page(), encoding="utf-8")
     if not CORPUS.is_dir():
-        sys.exit("The recorded streams (../shared/corpus) are not here; the pages stay as they are")
-    (PAGES / "CORPUS.md").write_text(corpus_page(wrong_answers()), encoding="utf-8")
+        sys.exit(
+            "The recorded streams (../shared/corpus) are not here; their pages stay as they are"
+        )
+    other = {what: agreement() for what, agreement in OTHERS.items()}
+    (PAGES / "CORPUS.md").write_text(corpus_page(wrong_answers(), other), encoding="utf-8")
     outcomes = {name: requests.outcomes() for name, requests in REQUESTS.items()}
     (PAGES / "REQUESTS.md").write_text(requests_page(outcomes), encoding="utf-8")
 

@@ -39,7 +39,7 @@ class AsyncioNetwork:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._buffer = bytearray(_READ_BYTES)
+        self._buffer = memoryview(bytearray(_READ_BYTES))  # TLS fills it slice by slice
 
     @classmethod
     def of(cls, loop: object) -> Self | None:
@@ -135,7 +135,7 @@ class _Race:
 class AsyncioSource(asyncio.BufferedProtocol):
     """A connection on an event loop of asyncio's; see :class:`~.sources.Source`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, buffer: bytearray) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, buffer: memoryview) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._buffer = buffer
@@ -157,13 +157,13 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(0)  # so that what was written has gone out
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Called by the event loop."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the event loop."""
-        self._pieces.append(bytes(memoryview(self._buffer)[:nbytes]))
+        self._pieces.append(bytes(self._buffer[:nbytes]))
         self._size += nbytes
         if self._size > _HIGH_WATER and self._transport is not None:
             self._is_paused = True

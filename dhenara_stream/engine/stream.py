@@ -29,6 +29,7 @@ from dhenara_stream.core.retry import MAX_RETRY_AFTER, RetryPolicy, retry_after_
 from dhenara_stream.core.sse import ServerSentEvent
 from dhenara_stream.dialects.base import Dialect, ErrorReply, StreamDecoder
 from dhenara_stream.errors import (
+    ConnectError,
     ConnectTimeout,
     DhenaraStreamError,
     FirstEventTimeout,
@@ -412,6 +413,12 @@ class ChatStream:
                 self._check_open()
                 return await self._transport.send(self._request, connect_timeout, trace)
             raise self._timeout(scope.deadline)
+        except StreamInterrupted as error:
+            if not self._tunnelling or self._is_client_closed:
+                raise
+            host = host_of(self.call.request.url)
+            message = f"the proxy hung up before it had connected to {host}"
+            raise ConnectError(message) from error.__cause__
         finally:
             trace.follow = None
             if self._connecting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import ssl
+import sys
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def translated(url: str) -> Generator[None]:
     """Turn exceptions of the HTTP libraries into this library's, with the cause chained."""
     try:
         yield
-    except FOREIGN as error:
+    except _foreign() as error:
         raise translation(error, url) from error
     except RuntimeError as error:
         if "client has been closed" not in str(error):
@@ -52,7 +53,15 @@ def translated(url: str) -> Generator[None]:
 
 
 FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError)
-"""What the HTTP libraries raise."""
+"""What the HTTP libraries raise, HTTP/2's aside."""
+
+_HTTP2 = "h2.exceptions"
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    # What h2 raises while a body is read, httpx lets through. Only a client of the caller's has it.
+    http2 = sys.modules.get(_HTTP2)
+    return FOREIGN if http2 is None else (*FOREIGN, http2.H2Error)
 
 
 def translation(error: Exception, url: str) -> DhenaraStreamError:
@@ -88,6 +97,8 @@ _TABLE: tuple[tuple[type[BaseException], type[DhenaraStreamError], str], ...] = 
 
 
 def _translate(error: BaseException, host: str) -> DhenaraStreamError:
+    if any(type(link).__module__ == _HTTP2 for link in links(error)):  # it may quote a header
+        return StreamInterrupted(f"the connection to {host} broke off: it breaks HTTP/2's rules")
     kind, text = next((to, text) for cls, to, text in _TABLE if isinstance(error, cls))
     what = _reason(error)
     if "CERTIFICATE_VERIFY_FAILED" in what:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import struct
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +16,7 @@ from typing import Any, Self
 import anyio
 import anyio.abc
 import httpx
+import pytest
 
 from dhenara_stream import AIModelClient
 from dhenara_stream.simulator import Answer, Simulator
@@ -167,6 +172,12 @@ async def read_request(stream: anyio.abc.ByteReceiveStream) -> bytes:
     return bytes(data)
 
 
+def reset(stream: anyio.abc.SocketStream) -> None:
+    """Let the system send RST when the connection is closed."""
+    raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def http_response(body: bytes, *, kind: str = "text/event-stream", status: int = 200) -> bytes:
     head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
@@ -279,3 +290,42 @@ class Firehose:
             else:
                 data = data[count:]
                 self.sent += count
+
+
+# --- Ctrl-C
+
+
+def _place_in(thread: int) -> tuple[int, int]:
+    """Where in its code a thread is."""
+    frame = sys._current_frames()[thread]
+    return id(frame), frame.f_lasti
+
+
+@contextmanager
+def ctrl_c_when(happened: Callable[[], object]) -> Iterator[None]:
+    """Interrupt the main thread when the call has returned and it waits, as Ctrl-C does."""
+
+    def interrupt() -> None:
+        happened()
+        main = threading.main_thread().ident
+        assert main is not None
+        before = None
+        # A signal that comes just before Python begins to wait is seen after the wait only.
+        while (now := _place_in(main)) != before:
+            before = now
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+
+
+needs_signals = pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason="no signals to threads here"
+)

@@ -61,6 +61,8 @@ from dhenara_stream.simulator import (
 from dhenara_stream.types import AIModelCallResponse, StreamItem
 from dhenara_stream.types.shared.secret import Secret
 
+pytestmark = pytest.mark.usefixtures("every_road")
+
 Stream = Any
 SILENT = Silence(deltas=3)
 THREE = "word0 word1 word2"

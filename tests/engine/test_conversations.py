@@ -91,6 +91,7 @@ def message(response: AIModelCallResponse) -> Any:
     return response.chat_response.to_message_item()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it has no part in what is sent
 @pytest.mark.parametrize("order", ORDERS)
 async def test_each_turn_is_another_places(order: Sequence[str]) -> None:
     messages: list[Any] = []

@@ -30,6 +30,8 @@ from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeHa
 from dhenara_stream.types.genai.foundation_models.google.chat import Gemini25Flash
 from dhenara_stream.types.genai.foundation_models.openai.chat import GPT4oMini
 
+pytestmark = pytest.mark.usefixtures("every_road")
+
 GRACE = 0.1
 BROKE = {"error": {"message": "Broke", "type": "server_error"}}
 

@@ -42,6 +42,8 @@ from dhenara_stream.core import sse as sse_module
 from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
 from dhenara_stream.types import AIModelCallResponse
 
+pytestmark = pytest.mark.usefixtures("every_road")
+
 MIB = 2**20
 PACKET = 1460
 MARGIN = 16 * MIB
@@ -412,6 +414,25 @@ async def test_a_packed_answer_that_breaks_off_is_truncated() -> None:
     items, snapshot = await answered([gzip.compress(SAID)[:-8]], headers=GZIP)
     assert error_type(items) == "TruncatedStream"
     assert text_of(items) == kept(snapshot) == "Hello"
+
+
+async def test_a_packed_event_is_not_held_back_for_the_next_piece() -> None:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS + 16)
+    taken = 0
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(5):
+            assert taken == number
+            event = WIRES["anthropic"].said("Hello") if number == 0 else sse(HELLO)
+            yield packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH)
+        yield packer.compress(WIRES["anthropic"].rest) + packer.flush()
+
+    response = httpx.Response(200, headers=GZIP, stream=Body(pieces()))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: response)) as own:
+        client = client_of("https://llm.example", http_client=own)
+        async for chunk, _ in (await client.generate_async(prompt="Hi")).stream_generator:
+            taken += chunk is not None
+    assert taken == 6  # with the last, which has the end
 
 
 async def test_what_is_packed_twice_is_not_unpacked() -> None:

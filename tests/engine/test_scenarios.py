@@ -15,6 +15,7 @@ from engine.served import DIALECTS, FACES, Served
 from engine.support import PERSON, WEATHER, WORDS, error_of, text_of
 
 from dhenara_stream import AIModelClient, DhenaraStreamError
+from dhenara_stream.engine import clocks
 from dhenara_stream.simulator import (
     Answer,
     CleanCut,
@@ -236,7 +237,7 @@ def complete(served: Served) -> dict[str, Scenario]:
         "text, all at once": Scenario(sim={"wire": "all"}, text=WORDS),
         "odd characters": Scenario(
             answer=Answer("a\u2028b\u0085c \U0001f600 \x00 é"),
-            sim={"wire": "byte"},
+            sim={"wire": 3},
             text="a\u2028b\u0085c \U0001f600 \x00 é",
         ),
         "two blocks of text": Scenario(answer=Answer("One. ", "Two."), text="One. Two."),
@@ -644,6 +645,12 @@ def _without(value: Any, names: Set[str] = _TIMES) -> Any:
 # --- the tests
 
 
+@pytest.fixture(autouse=True)
+def short_grace(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if isinstance(case.scenario.faults, OpenEnd):
+        monkeypatch.setattr(clocks, "GRACE", 0.2)
+
+
 def assert_shape(items: Items, scenario: Scenario) -> None:
     """What holds for every stream: contract.md, section 2."""
     assert items
@@ -817,7 +824,18 @@ def test_the_same_failure_without_streaming_is_in_the_status(case: Case) -> None
         assert status.message
 
 
-@pytest.mark.parametrize("case", cases(DIALECTS, failing))
+def raising(served: Served) -> Mapping[str, Scenario]:
+    """Failures; of those that take time, one is enough: they are raised in one place."""
+    slow = Silence | OnlyPings
+    few = {"silence after 7 pieces"} if served is DIALECTS["anthropic"] else set[str]()
+    return {
+        name: it
+        for name, it in failing(served).items()
+        if not isinstance(it.faults, slow) or name in few
+    }
+
+
+@pytest.mark.parametrize("case", cases(DIALECTS, raising))
 def test_errors_are_raised_where_that_is_wanted(case: Case) -> None:
     for outcome in each_way(case, raise_errors=True):
         error = outcome.raised

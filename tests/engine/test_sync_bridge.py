@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gc
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,11 @@ from engine.support import (
     WORDS,
     Firehose,
     client_of,
+    ctrl_c_when,
     error_of,
     error_type,
     is_complete,
+    needs_signals,
     open_files,
     sync_client,
     text_of,
@@ -200,7 +201,7 @@ def test_a_bug_between_two_batches_follows_what_came_and_is_raised_once(
     original = ChatStream.next_batch
     batches = 0
 
-    async def broken(stream: ChatStream) -> list[StreamItem]:
+    async def broken(stream: ChatStream) -> deque[StreamItem]:
         nonlocal batches
         batches += 1
         if batches > 1:
@@ -575,31 +576,6 @@ def test_a_slow_reader_slows_the_server() -> None:
 
 
 # --- Ctrl-C
-
-
-@contextmanager
-def ctrl_c_when(happened: Callable[[], object]) -> Iterator[None]:
-    """Interrupt the main thread when the call returns, as Ctrl-C does."""
-
-    def interrupt() -> None:
-        happened()
-        main = threading.main_thread().ident
-        assert main is not None
-        signal.pthread_kill(main, signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
-    try:
-        thread.start()
-        yield
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, before)
-
-
-needs_signals = pytest.mark.skipif(
-    not hasattr(signal, "pthread_kill"), reason="no signals to threads here"
-)
 
 
 @needs_signals

@@ -40,6 +40,7 @@ from dhenara_stream.engine.connections import Connections
 from dhenara_stream.engine.sources import AnyioNetwork, Expired, Network, Source
 
 HERE = Path(__file__).parent
+LONG = b"".join(b"%d," % number for number in range(150_000))  # many records of TLS
 TRUSTING = ssl.create_default_context()
 
 
@@ -244,14 +245,16 @@ async def body_of(connections: Connections, url: str) -> Body:
     return (await ask(connections, url)).body
 
 
-async def take(connections: Connections, url: str) -> None:
-    """One whole response."""
+async def take(connections: Connections, url: str) -> bytes:
+    """The body of one whole response."""
     body = await body_of(connections, url)
-    while await body.read(math.inf):
-        pass
+    got: list[bytes] = []
+    while data := await body.read(math.inf):
+        got.append(data)
     await body.aclose()
     await body.aclose()  # does nothing more
     body.drop()
+    return b"".join(got)
 
 
 async def test_connections_that_lie_idle_are_few_and_soon_closed(
@@ -634,15 +637,15 @@ async def test_tls_is_spoken_where_the_url_says_so(kind: str) -> None:
             return
         for _ in range(2):
             await read_request(secure)
-            await secure.send(http_response(WHOLE))
+            await secure.send(http_response(LONG))
         await secure.receive()
 
     connections = Connections(network(), lambda: client_side)
     async with peer(behave) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")
         if kind == "trusted":
-            await take(connections, url)
-            await take(connections, url)
+            for _ in range(2):
+                assert await take(connections, url) == LONG
             assert server.connections == 1
         else:
             with pytest.raises(httpx.ConnectError):

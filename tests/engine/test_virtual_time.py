@@ -1,6 +1,6 @@
 """Waits and clocks to the millisecond, and minutes long, on event loops with a clock of their own.
 
-reliability.md, section 4, rows 10, 14 and 34.
+reliability.md, section 4, rows 10, 14, 34 and 35.
 """
 
 from __future__ import annotations
@@ -147,6 +147,44 @@ def test_a_wait_that_ends_after_the_deadline_is_not_begun(backend: str) -> None:
             assert error_type(await service.call(timeout=30.0)) == "RateLimitError"
             assert len(service.asked) == attempts
             assert anyio.current_time() - begun == pytest.approx(29 * (attempts - 1), abs=1e-3)
+
+    virtual.run(backend, main)
+
+
+# --- the wait of many -------------------------------------------------------------------------
+
+CALLS = 100
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_calls_that_were_told_to_wait_do_not_come_back_all_at_once(backend: str) -> None:
+    async def main() -> None:
+        asked: list[float] = []
+        all_are_under_way = anyio.Event()
+
+        async def service(_: httpx.Request) -> httpx.Response:
+            asked.append(anyio.current_time())
+            if len(asked) > CALLS:
+                return httpx.Response(200, content=WHOLE)
+            if len(asked) == CALLS:
+                all_are_under_way.set()
+            await all_are_under_way.wait()
+            return refusal({"retry-after": "0.2"})
+
+        async def call() -> None:
+            response = await client.generate_async(prompt="Hi")
+            assert is_complete(await read(response))
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(service)) as own:
+            client = client_of("https://llm.example", http_client=own, timeout=None)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(CALLS):
+                    tasks.start_soon(call)
+        refused, answered = asked[:CALLS], asked[CALLS:]
+        assert len(answered) == CALLS
+        assert min(answered) >= max(refused) + 0.2
+        first = [time for time in answered if time < min(answered) + 0.1 - 1e-6]
+        assert 1 < len(first) <= 10
 
     virtual.run(backend, main)
 
