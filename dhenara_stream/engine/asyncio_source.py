@@ -139,6 +139,7 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._buffer = buffer
+        self.arrived = self._came = 0.0
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -163,6 +164,8 @@ class AsyncioSource(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the event loop."""
+        if not self._pieces:
+            self._came = self._loop.time()
         self._pieces.append(bytes(self._buffer[:nbytes]))
         self._size += nbytes
         if self._size > _HIGH_WATER and self._transport is not None:
@@ -222,6 +225,7 @@ class AsyncioSource(asyncio.BufferedProtocol):
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._size = 0
+        self.arrived = self._came
         if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()

@@ -31,6 +31,14 @@ _SLICE_BYTES = 256
 class Body(Protocol):
     """A response's body. One task at a time reads it."""
 
+    @property
+    def arrived(self) -> float:
+        """When what was read last came in, the head at first, by the event loop's clock.
+
+        0.0 before it is known.
+        """
+        ...
+
     async def read(self, deadline: float) -> bytes | None:
         """The next bytes; ``None`` at the end.
 
@@ -84,6 +92,7 @@ class _HTTPXBody:
     """A body that httpx reads, whatever carries its bytes."""
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        self.arrived = 0.0
         self._chunks = chunks
         self._scope: anyio.CancelScope | None = None
 
@@ -98,7 +107,9 @@ class _HTTPXBody:
         """As that of :class:`Body`."""
         with anyio.CancelScope(deadline=deadline) as self._scope:
             try:
-                return await anext(self._chunks, None)
+                data = await anext(self._chunks, None)
+                self.arrived = anyio.current_time()
+                return data
             finally:
                 self._scope = None
         raise Expired

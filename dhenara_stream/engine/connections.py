@@ -206,6 +206,11 @@ class StreamBody(httpx.AsyncByteStream):
         self._begun = begun  # what came with the head
         self._reusable = reusable
 
+    @property
+    def arrived(self) -> float:
+        """When what was read last came in."""
+        return self._source.arrived
+
     async def read(self, deadline: float) -> bytes | None:
         """The next bytes; ``None`` at the end.
 

@@ -32,7 +32,14 @@ class Expired(Exception):
 
 
 class Source(Protocol):
-    """The bytes of one connection. One task at a time reads."""
+    """The bytes of one connection. One task at a time reads.
+
+    Attributes:
+        arrived: When the first of the bytes that were read last came in, by the event loop's clock;
+            where it does not tell, when they were read.
+    """
+
+    arrived: float
 
     async def read(self, deadline: float) -> bytes:
         """What has come, waiting for it if nothing has; empty at the end.
@@ -106,6 +113,7 @@ class AnyioSource:
     """A connection of anyio's."""
 
     def __init__(self, stream: anyio.abc.ByteStream) -> None:
+        self.arrived = 0.0
         self._stream = stream
         self._scope: anyio.CancelScope | None = None
 
@@ -113,7 +121,9 @@ class AnyioSource:
         """As that of :class:`Source`."""
         with anyio.CancelScope(deadline=deadline) as self._scope:
             try:
-                return await self._stream.receive(_READ_BYTES)
+                data = await self._stream.receive(_READ_BYTES)
+                self.arrived = anyio.current_time()
+                return data
             except anyio.EndOfStream:
                 return b""
             except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:

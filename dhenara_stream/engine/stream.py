@@ -132,7 +132,8 @@ class ChatStream:
         self._delivered = False
         self._has_connection = False
         self._connecting = False
-        self._connect_at = self._content_at = 0.0  # when connecting began, content last came
+        # When connecting began, when the last bytes came in, and the last content.
+        self._connect_at = self._arrived_at = self._content_at = 0.0
         self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
         self._events: BodyEvents  # of the response under way
@@ -483,7 +484,7 @@ class ChatStream:
         now = anyio.current_time()
         headers = reply.headers
         self._clocks.see_head(now)
-        self._timing.headers = now - self._clocks.begun
+        self._timing.headers = (reply.body.arrived or now) - self._clocks.begun
         status = self.status
         status.http_status_code = reply.status
         status.request_id = next(
@@ -549,6 +550,7 @@ class ChatStream:
             raise translation(error, self.call.request.url) from error
         if data is not None:
             self._clocks.read = anyio.current_time()
+            self._arrived_at = body.arrived
             self._timing.bytes_received += len(data)
         return data
 
@@ -613,9 +615,9 @@ class ChatStream:
     def _see(self, events: int, before: int) -> None:
         """Note the time of what was read: events, and the items that are new in the queue."""
         clocks, timing = self._clocks, self._timing
-        now = clocks.read
+        now = self._arrived_at
         if events:
-            clocks.event = now
+            clocks.event = clocks.read
             timing.events_received += events
             if not clocks.has_event:
                 clocks.has_event = True
@@ -624,7 +626,8 @@ class ChatStream:
             return
         if self._delivered and now > self._content_at:
             timing.chunk_gaps.add(now - self._content_at)
-        self._content_at = clocks.content = now
+        self._content_at = now
+        clocks.content = clocks.read
         self._delivered = True
         if timing.first_content is None:
             timing.first_content = now - clocks.begun

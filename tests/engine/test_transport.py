@@ -144,6 +144,7 @@ class Refusing:
     """A source and its network: the peer takes no request, and says this, or breaks off."""
 
     def __init__(self, says: bytes | None) -> None:
+        self.arrived = 0.0
         self.says = says
 
     async def connect(self, host: str, port: int, context: ssl.SSLContext | None) -> Source:
@@ -459,6 +460,28 @@ async def test_a_read_with_an_earlier_deadline_than_the_last_ends_at_its_own() -
         assert await source.read(anyio.current_time() + 1000) == b"a"
         with anyio.fail_after(5), pytest.raises(Expired):
             await source.read(anyio.current_time() + 0.02)
+
+    await exchange(behave, use)
+
+
+async def test_it_is_known_when_bytes_came_in_that_are_read_later() -> None:
+    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
+        await stream.send(b"early")
+        await stream.receive()
+
+    async def use(source: Source) -> None:
+        before = anyio.current_time()
+        while source.is_idle():
+            await anyio.lowlevel.checkpoint()
+        there = anyio.current_time()
+        while anyio.current_time() < there + 0.01:
+            await anyio.lowlevel.checkpoint()
+        assert await source.read(math.inf) == b"early"
+        assert before <= source.arrived
+        if isinstance(network(), AsyncioNetwork):
+            assert source.arrived <= there
+        else:
+            assert source.arrived <= anyio.current_time()
 
     await exchange(behave, use)
 

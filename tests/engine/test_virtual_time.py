@@ -15,8 +15,10 @@ import httpx
 import pytest
 from engine import virtual
 from engine.support import (
+    END,
     HELLO,
     START,
+    STOP,
     WHOLE,
     client_of,
     error_of,
@@ -28,6 +30,7 @@ from engine.support import (
 )
 
 from dhenara_stream.engine import stream
+from dhenara_stream.types import ChunkGaps
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOO_MANY = '{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}'
@@ -251,3 +254,54 @@ def test_minutes_without_content(
         assert body.drips == pytest.approx(after // interval, abs=1)
 
     virtual.run(backend, main)
+
+
+# --- what is told of it -----------------------------------------------------------------------
+
+
+class Timed(httpx.AsyncByteStream):
+    """A body in pieces, each after so many seconds."""
+
+    def __init__(self, *pieces: tuple[float, bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for seconds, piece in self._pieces:
+            await anyio.sleep(seconds)
+            return piece
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_waits_between_pieces_of_content_are_told_as_their_bytes_arrive(backend: str) -> None:
+    async def main() -> None:
+        body = Timed(
+            (1.0, sse(START)),
+            (2.0, sse(HELLO, HELLO)),  # together: no wait between them
+            (4.0, PING),
+            (4.0, sse(HELLO)),
+            (0.5, sse(HELLO)),
+            (0.25, sse(END, STOP)),
+        )
+        async with httpx.AsyncClient(
+            transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+        ) as own:
+            client = client_of("https://llm.example", http_client=own, timeout=None)
+            items = await read(await client.generate_async(prompt="Hi"))
+        timing = items[-1][1].status.timing
+        assert timing.first_event == pytest.approx(1.0)
+        assert timing.first_content == timing.first_answer == pytest.approx(3.0)
+        gaps = timing.chunk_gaps
+        assert gaps.count == 2
+        assert gaps.longest == pytest.approx(8.0)
+        assert gaps.total == pytest.approx(8.5)
+        assert gaps.mean == pytest.approx(4.25)
+
+    virtual.run(backend, main)
+
+
+def test_where_there_was_no_wait_the_mean_is_none() -> None:
+    assert ChunkGaps().mean == 0.0
