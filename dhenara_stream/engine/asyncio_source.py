@@ -34,6 +34,9 @@ _READ_BYTES = 128 * 1024
 _HAPPY_EYEBALLS_DELAY = 0.25
 
 
+_Address = tuple[int, tuple[Any, ...]]  # the family, and what a socket calls an address
+
+
 class AsyncioNetwork:
     """Connects on one event loop."""
 
@@ -72,12 +75,10 @@ class AsyncioNetwork:
         addresses = await self._addresses(host, port)
         race = _Race(self._loop)
         try:
-            async with anyio.create_task_group() as group:
-                for family, address in addresses:
-                    failed = anyio.Event()
-                    group.start_soon(race.attempt, family, address, failed, group.cancel_scope)
-                    with anyio.move_on_after(_HAPPY_EYEBALLS_DELAY):
-                        await failed.wait()
+            if len(addresses) == 1:
+                await race.connect(*addresses[0])
+            else:
+                await self._race(race, addresses)
         except BaseException:
             race.close()
             raise
@@ -85,7 +86,15 @@ class AsyncioNetwork:
             raise race.errors[0]
         return race.winner
 
-    async def _addresses(self, host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
+    async def _race(self, race: _Race, addresses: list[_Address]) -> None:
+        async with anyio.create_task_group() as group:
+            for address in addresses:
+                failed = anyio.Event()
+                group.start_soon(race.attempt, address, failed, group.cancel_scope)
+                with anyio.move_on_after(_HAPPY_EYEBALLS_DELAY):
+                    await failed.wait()
+
+    async def _addresses(self, host: str, port: int) -> list[_Address]:
         with suppress(ValueError):  # an address needs no thread to look it up
             version = ipaddress.ip_address(host).version
             return [(socket.AF_INET6 if version == 6 else socket.AF_INET, (host, port))]
@@ -102,21 +111,18 @@ class _Race:
         self._loop = loop
 
     async def attempt(
-        self,
-        family: int,
-        address: tuple[Any, ...],
-        failed: anyio.Event,
-        others: anyio.CancelScope,
+        self, address: _Address, failed: anyio.Event, others: anyio.CancelScope
     ) -> None:
         """Connect; the first that has ends the others."""
         try:
-            await self._connect(family, address)
+            await self.connect(*address)
             others.cancel()
         except OSError as error:
             self.errors.append(error)
             failed.set()
 
-    async def _connect(self, family: int, address: tuple[Any, ...]) -> None:
+    async def connect(self, family: int, address: tuple[Any, ...]) -> None:
+        """Connect."""
         connecting = socket.socket(family, socket.SOCK_STREAM)
         try:
             connecting.setblocking(False)

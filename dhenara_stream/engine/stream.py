@@ -58,7 +58,7 @@ from dhenara_stream.types.shared.secret import longer_secrets, redacted
 
 from .body import Body, Reply, drain
 from .chain import cut_at_secrets, without_frames
-from .clocks import Clocks
+from .clocks import Clocks, clock
 from .events import BodyEvents
 from .sources import CLOSE_TIMEOUT, Expired
 from .translation import FOREIGN, host_of, translation
@@ -122,7 +122,8 @@ class ChatStream:
             delay=call.config.retry_delay,
             max_delay=call.config.max_retry_delay,
         )
-        self._clocks = Clocks(call.config)
+        self._now = clock()
+        self._clocks = Clocks(call.config, self._now())
         self._ready: deque[StreamItem] = deque()
         self._body: Body | None = None
         self._scope: anyio.CancelScope | None = None
@@ -307,7 +308,7 @@ class ChatStream:
             self._revived = True
             self._timing.attempts -= 1
             return
-        now = anyio.current_time()
+        now = self._now()
         wait = None if last else self._retry.wait(error, self._timing.attempts)
         asked = (error.retry_after or 0.0) if error.retryable else 0.0
         shared = self._transport.shared_wait()
@@ -329,7 +330,7 @@ class ChatStream:
 
         That shows at once. Such an attempt never began: it is made again once, and does not count.
         """
-        at_once = anyio.current_time() - self._clocks.sent < DEAD_WITHIN
+        at_once = self._now() - self._clocks.sent < DEAD_WITHIN
         unanswered = self.status.http_status_code is None
         broke = isinstance(error, StreamInterrupted)
         return broke and unanswered and at_once and self._reused and not self._revived
@@ -375,14 +376,14 @@ class ChatStream:
         """
         self._check_open()
         shared = self._transport.shared_wait()
-        now = anyio.current_time()
+        now = self._now()
         turn = self._turn if self._turn >= shared.until else shared.turn(now)
         self._turn = -math.inf
         while now < turn < self._clocks.deadline:
             self.status.message = _WAITING
             await self._sleep(turn - now)
             self._check_open()
-            now = anyio.current_time()
+            now = self._now()
             turn = shared.turn(now) if now < shared.until else now
         self.status.message = _ON_ITS_WAY
 
@@ -395,7 +396,7 @@ class ChatStream:
     async def _connect(self) -> None:
         await self._take_turn()
         self._timing.attempts += 1
-        self._clocks.start_attempt(anyio.current_time())
+        self._clocks.start_attempt(self._now())
         self._has_connection = self._connecting = self._reused = self._tunnelling = False
         self.status.http_status_code = self.status.request_id = None
         reply = await self._send()
@@ -443,15 +444,13 @@ class ChatStream:
             return
         if event == "connection.connect_tcp.started":
             self._connecting = True
-            now = self._connect_at = anyio.current_time()
+            now = self._connect_at = self._now()
             scope.deadline = min(now + clocks.connect_limit, clocks.deadline)
         elif event == "connection.connect_tcp.complete":
             self._half_open = info["return_value"]
         elif event.endswith("send_request_headers.started"):
             self._reused = not self._connecting
-            self._timing.connect = (
-                anyio.current_time() - self._connect_at if self._connecting else None
-            )
+            self._timing.connect = self._now() - self._connect_at if self._connecting else None
             self._connecting = False
             self._half_open = None
             self._restart_clocks(scope)
@@ -463,7 +462,7 @@ class ChatStream:
         self._scope = scope
 
     def _restart_clocks(self, scope: anyio.CancelScope) -> None:
-        self._clocks.start_attempt(anyio.current_time())
+        self._clocks.start_attempt(self._now())
         scope.deadline = self._clocks.next()
 
     def _timeout(self, deadline: float) -> TransportError:
@@ -481,7 +480,7 @@ class ChatStream:
         return kind(message, retryable=_timeout_retry(self, kind))
 
     def _see_head(self, reply: Reply) -> None:
-        now = anyio.current_time()
+        now = self._now()
         headers = reply.headers
         self._clocks.see_head(now)
         self._timing.headers = (reply.body.arrived or now) - self._clocks.begun
@@ -529,7 +528,7 @@ class ChatStream:
     # --- receiving
 
     async def _receive(self, body: Body) -> None:
-        self._clocks.resume(anyio.current_time())
+        self._clocks.resume(self._now())
         data = await self._read(body)
         if data is None:
             self._end_of_body()
@@ -549,7 +548,7 @@ class ChatStream:
         except FOREIGN as error:
             raise translation(error, self.call.request.url) from error
         if data is not None:
-            self._clocks.read = anyio.current_time()
+            self._clocks.read = self._now()
             self._arrived_at = body.arrived
             self._timing.bytes_received += len(data)
         return data
@@ -683,7 +682,7 @@ class ChatStream:
     # --- small things
 
     def _mark_total(self) -> None:
-        self._timing.total = anyio.current_time() - self._clocks.begun
+        self._timing.total = self._now() - self._clocks.begun
 
     async def _close_body(self, *, reuse: bool) -> None:
         body, self._body = self._body, None
