@@ -22,6 +22,7 @@ from typing import Any
 import anyio
 import anyio.abc
 import msgspec
+from msgspec.structs import replace
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.deltas import Delta
@@ -54,6 +55,7 @@ from dhenara_stream.types.genai.dhenara.response import (
     StreamItem,
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
+from dhenara_stream.types.shared.copies import deep_copied
 from dhenara_stream.types.shared.secret import longer_secrets, redacted
 
 from .body import Body, Reply, drain
@@ -269,7 +271,9 @@ class ChatStream:
         return AIModelCallResponse(status=self._status_now(), chat_response=response)
 
     def _status_now(self) -> ExternalApiCallStatus:
-        return self.status.model_copy(deep=True)
+        timing = self._timing
+        timing = replace(timing, chunk_gaps=replace(timing.chunk_gaps))
+        return replace(self.status, timing=timing, data=deep_copied(self.status.data))
 
     # --- one step: connect, or receive, with the boundary for errors
 

@@ -435,6 +435,8 @@ class Guest:
             return asked.result()
         except CancelledError as error:
             raise _client_closed() from error
+        finally:
+            del asked  # it holds the error, which holds this frame
 
     def stop(self) -> None:
         """Ask it to end; does not wait. A forked child leaves its parent's alone."""

@@ -140,7 +140,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         """Its name for people."""
         return self.name or self.api_provider.value
 
-    @property
-    def makers(self) -> tuple[AIModelProviderEnum, ...]:
-        """Whose models it serves."""
-        return tuple(m for m in AIModelProviderEnum if any(r.serves(m) for r in self.routes))
+    def serves(self, maker: AIModelProviderEnum) -> bool:
+        """Whether it has models of this maker."""
+        return any(route.serves(maker) for route in self.routes)

@@ -10,6 +10,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -128,7 +129,7 @@ def provider_for(endpoint: AIModelEndpoint) -> Provider:
     if provider is None:
         served = ", ".join(PROVIDERS)
         raise ConfigError(f"Unsupported API provider {name.value!r}: this version serves {served}")
-    if model.provider not in provider.makers:
+    if not provider.serves(model.provider):
         raise ConfigError(
             f"Unsupported provider {model.provider.value!r} for the API {name.value!r}: it does "
             f"not serve the model {model.model_name!r}. Use an AIModelAPI of the model's maker, "
@@ -338,6 +339,7 @@ def _joined(base: str, path: str) -> str:
     return base + path
 
 
+@lru_cache(maxsize=256)
 def _address_problem(url: str) -> str | None:
     if not url.isprintable() or " " in url:
         return "has whitespace or a control character"

@@ -79,7 +79,7 @@ def test_a_declaration_is_sound(provider: registry.Provider) -> None:
             assert re.fullmatch(r"[A-Z_]+_(BASE_URL|ENDPOINT)|AWS_ENDPOINT_URL_[A-Z_]+", name)
     assert not provider.key_required or provider.key_env
     assert re.fullmatch(r"([A-Z_]+_KEY|AWS_BEARER_TOKEN_BEDROCK)?", provider.key_env)
-    assert provider.makers
+    assert provider.serves(AIModelProviderEnum.CUSTOM)
     assert all(name == name.lower() for name in provider.list_headers)
 
 
@@ -93,7 +93,7 @@ def test_a_provider_serves_the_models_of_its_makers(
 ) -> None:
     provider = PROVIDERS[name]
     asked = endpoint(name, model, **CONFIG)
-    if model.provider in provider.makers:
+    if provider.serves(model.provider):
         assert provider_for(asked) is provider
         return
     with pytest.raises(ConfigError) as caught:

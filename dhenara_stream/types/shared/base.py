@@ -224,6 +224,16 @@ def _fields(cls: type[msgspec.Struct], given: Mapping[Any, Any]) -> dict[str, An
 
 
 @functools.cache
+def _checks(cls: type[msgspec.Struct]) -> tuple[tuple[str, Any, Any, str], ...]:
+    """Of each field its name, its default, its type, and what errors call it."""
+    hints = _hints(cast("Any", cls))
+    return tuple(
+        (field.name, field.default, hints[field.name], f"{cls.__name__}.{field.name}")
+        for field in msgspec.structs.fields(cls)
+    )
+
+
+@functools.cache
 def _required(cls: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in msgspec.structs.fields(cls) if field.required)
 
@@ -243,12 +253,12 @@ class InputModel(BaseModel, metaclass=_InputMeta, kw_only=True):
     """A struct that users fill in: checked when made and when a field is assigned."""
 
     def __post_init__(self) -> None:
-        hints = _hints(cast("Any", type(self)))
-        for name in self.__struct_fields__:
+        for name, default, hint, path in _checks(cast("Any", type(self))):
             value = getattr(self, name)
-            checked = coerce(value, hints[name], f"{type(self).__name__}.{name}")
-            if checked is not value:
-                msgspec.structs.force_setattr(self, name, checked)
+            if value is not default:
+                checked = coerce(value, hint, path)
+                if checked is not value:
+                    msgspec.structs.force_setattr(self, name, checked)
         self.check()
 
     def check(self) -> None:
