@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.clients import AIOHTTP, PYDANTIC_AI
 from benchmarks.peers import DHENARA, LITELLM
@@ -65,7 +67,13 @@ begun = time.perf_counter()
 import {imported}
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(seconds, peak / (2**20 if sys.platform == "darwin" else 2**10))
+peak /= 2**20 if sys.platform == "darwin" else 2**10
+try:  # on Linux that of the parent process may be in it
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**10
+except OSError:
+    pass
+print(seconds, peak)
 print(*sys.modules)
 """
 
@@ -82,15 +90,24 @@ def weigh(package: Package, rounds: int) -> dict[str, float]:
     seconds: list[float] = []
     memory: list[float] = []
     modules = ""
-    for _ in range(rounds + 1):
-        script = _SCRIPT.format(imported=package.imported)
-        done = subprocess.run(
-            [str(python), "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
-        )
-        figures, modules = done.stdout.splitlines()
-        second, mib = figures.split()
-        seconds.append(float(second))
-        memory.append(float(mib))
+    script = _SCRIPT.format(imported=package.imported)
+    with TemporaryDirectory() as compiled:
+        # As installed: compiled once, which a work tree may not be.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for _ in range(rounds + 1):
+            done = subprocess.run(
+                [str(python), "-c", script],
+                check=True,
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                env=environment,
+            )
+            figures, modules = done.stdout.splitlines()
+            second, mib = figures.split()
+            seconds.append(float(second))
+            memory.append(float(mib))
     weight = {
         "seconds": statistics.median(seconds[1:]),  # the first one compiles
         "mib": statistics.median(memory[1:]),

@@ -36,7 +36,12 @@ from dhenara_stream.types.genai.dhenara.request import (
     ToolCallResult,
     ToolCallResultsMessage,
 )
-from dhenara_stream.types.genai.dhenara.response import AIModelCallResponse, ChatResponse
+from dhenara_stream.types.genai.dhenara.response import (
+    AIModelCallResponse,
+    AsyncResults,
+    ChatResponse,
+    SyncResults,
+)
 
 __all__ = ["AIModelClient"]
 
@@ -159,7 +164,7 @@ class AIModelClient:
         tokens_per_minute: float | None = None,
         results_file: str | os.PathLike[str] | None = None,
         on_progress: OnProgress | None = None,
-    ) -> AsyncManyResults:
+    ) -> AsyncResults:
         """Call the model with many requests, a few at a time; results come as calls end.
 
         ::
@@ -178,17 +183,21 @@ class AIModelClient:
             concurrency: Calls at once.
             ordered: Whether results come in the order of the requests. Those that are ahead wait,
                 at most three for each place.
-            requests_per_minute: Calls begin no faster, evenly; retries count.
-            tokens_per_minute: As many tokens, input and output, are used at most. What a call
-                takes is estimated before it and settled after it.
+            requests_per_minute: Calls begin no faster, evenly after a burst of one second's
+                worth; retries count.
+            tokens_per_minute: As many tokens, input and output, are used at most, in the same
+                way. What a call takes is estimated before it and settled after it. Give
+                ``max_output_tokens``: until the first answer an output of so many is assumed,
+                else one of 1000.
             results_file: Each call that ends becomes a JSON line of this file. A request that
-                succeeded there is not sent again: same ``id``, else same place, and same content.
-                The file must not be in use by another run.
+                succeeded there is not sent again: same ``id``, else same place, and the same
+                content, address, ``test_mode`` and ``streaming``. The file is locked meanwhile.
             on_progress: Called before each result is handed out; what it raises is raised there.
 
         Raises:
             ConfigError: If an argument is wrong, two requests of a list have the same ``id``, or,
-                at the block's begin, ``results_file`` is a file of another kind; nothing was sent.
+                at the block's begin, ``results_file`` is a file of another kind or in use by
+                another run; nothing was sent.
         """
         if not self.is_async:
             raise UsageError("this client is sync (is_async=False). Use generate_many")
@@ -213,7 +222,7 @@ class AIModelClient:
         tokens_per_minute: float | None = None,
         results_file: str | os.PathLike[str] | None = None,
         on_progress: OnProgress | None = None,
-    ) -> SyncManyResults:
+    ) -> SyncResults:
         """As :meth:`generate_many_async`, for code without an event loop.
 
         ::
@@ -226,7 +235,8 @@ class AIModelClient:
 
         Raises:
             ConfigError: If an argument is wrong, two requests of a list have the same ``id``, or,
-                at the first result, ``results_file`` is a file of another kind; nothing was sent.
+                at the first result, ``results_file`` is a file of another kind or in use by
+                another run; nothing was sent.
         """
         if self.is_async:
             raise UsageError(

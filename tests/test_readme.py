@@ -131,6 +131,13 @@ def test_the_table_of_faults_is_that_of_its_page() -> None:
             assert cells == of_page[name], name
 
 
+def test_the_table_of_costs_is_that_of_its_page() -> None:
+    [table] = re.findall(r"^\| client .*?\n\n", README, re.M | re.S)
+    of_page = (ROOT / "benchmarks" / "BENCHMARKS.md").read_text()
+    assert "dhenara_stream" in rows(table)
+    assert table in of_page
+
+
 def test_the_counts_of_recordings_are_those_of_their_pages() -> None:
     requests = (ROOT / "benchmarks" / "REQUESTS.md").read_text()
     dialects = re.findall(r"^\| [\w-]+ \| (\d+) \| (\d+) \| \d+ \| \d+ \| \d+ \|", requests, re.M)

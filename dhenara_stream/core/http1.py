@@ -20,8 +20,9 @@ __all__ = ["Body", "ChunkedBody", "SizedBody", "UnsizedBody"]
 _MAX_LINE = 4096
 """Of a chunk's size and its extensions, which nobody reads."""
 
-_MAX_TRAILERS = 64 * 1024
+_MAX_TRAILERS = 16 * 1024
 
+_TOO_LONG = "a line between the chunks of the body is too long"
 _HEX = b"0123456789abcdefABCDEF"
 _MAX_DIGITS = 16
 
@@ -179,7 +180,7 @@ class ChunkedBody(UnsizedBody):
 
     def _keep(self, line: bytes, limit: int) -> None:
         if len(line) > limit:
-            raise ValueError("a line between the chunks of the body is too long")
+            raise ValueError(_TOO_LONG)
         self._kept = line
 
 
@@ -190,6 +191,8 @@ Body = ChunkedBody | SizedBody | UnsizedBody
 def _chunk_size(line: bytes) -> int:
     # Cached: the sizes of one answer's events are much alike.
     digits = line.partition(b";")[0].rstrip(b" \t")
+    if len(line) > _MAX_LINE:
+        raise ValueError(_TOO_LONG)
     if not digits or digits.strip(_HEX) or len(digits) > _MAX_DIGITS:
         raise ValueError(f"this is no size of a chunk of the body: {line[:32]!r}")
     return int(digits, 16)

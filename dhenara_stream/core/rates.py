@@ -78,9 +78,14 @@ class TokenEstimate:
         self._output = float(max_output_tokens or _OUTPUT_TOKENS)
         self._calls = self._bytes = self._input_tokens = self._output_tokens = 0
 
+    @property
+    def is_a_guess(self) -> bool:
+        """Whether no answer has told more yet."""
+        return not self._calls
+
     def of(self, size: int) -> float:
         """Tokens of a call whose request has so many bytes, its answer included."""
-        if not self._calls:
+        if self.is_a_guess:
             return size * _TOKENS_PER_BYTE + self._output
         return size * self._input_tokens / self._bytes + self._output_tokens / self._calls
 

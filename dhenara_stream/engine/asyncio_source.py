@@ -20,7 +20,7 @@ from typing import Any, Self, cast
 import anyio
 import httpx
 
-from .sources import CLOSE_TIMEOUT, Expired
+from .sources import CLOSE_TIMEOUT, Expired, has_news
 
 __all__ = ["AsyncioNetwork", "AsyncioSource"]
 
@@ -29,6 +29,8 @@ _HIGH_WATER = 256 * 1024
 
 # What one read takes from the kernel at most. One buffer serves a loop: it is emptied at once.
 _READ_BYTES = 128 * 1024
+
+_TLS_RECORD = 16 * 1024
 
 # After so many seconds a host's next address is tried beside the one that is silent (RFC 8305).
 _HAPPY_EYEBALLS_DELAY = 0.25
@@ -63,7 +65,7 @@ class AsyncioNetwork:
                 ssl=context,
                 server_hostname=None if context is None else host,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(str(error) or "the connection was closed") from error
         return source
 
@@ -96,8 +98,10 @@ class AsyncioNetwork:
 
     async def _addresses(self, host: str, port: int) -> list[_Address]:
         with suppress(ValueError):  # an address needs no thread to look it up
-            version = ipaddress.ip_address(host).version
-            return [(socket.AF_INET6 if version == 6 else socket.AF_INET, (host, port))]
+            if ipaddress.ip_address(host).version == 4:
+                return [(socket.AF_INET, (host, port))]
+            if "%" not in host:
+                return [(socket.AF_INET6, (host, port, 0, 0))]
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [(family, address) for family, _, _, _, address in found]
 
@@ -123,7 +127,8 @@ class _Race:
 
     async def connect(self, family: int, address: tuple[Any, ...]) -> None:
         """Connect."""
-        connecting = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio sets TCP_NODELAY.
+        connecting = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             connecting.setblocking(False)
             await self._loop.sock_connect(connecting, address)
@@ -143,8 +148,8 @@ class AsyncioSource(asyncio.BufferedProtocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer: memoryview) -> None:
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._buffer = buffer
+        self._transport: asyncio.Transport  # from connection_made on
+        self._buffer = self._filling = buffer
         self.arrived = self._came = 0.0
         self._pieces: list[bytes] = []
         self._size = 0
@@ -155,26 +160,33 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._has_ended = False
         self._error: BaseException | None = None
         self._full: asyncio.Future[None] | None = None  # while more cannot be written
-        self._lost = loop.create_future()
+        self._lost = asyncio.Event()
 
     # --- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(0)  # so that what was written has gone out
+        # So that what was written has gone out. With 0 as the upper one, TLS stops at each write.
+        self._transport.set_write_buffer_limits(high=1, low=0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Called by the event loop."""
-        return self._buffer
+        """Called by the event loop, for TLS with the number of bytes that it holds.
+
+        It must get rid of all: at the connection's end it lets go of what no buffer had room for.
+        """
+        needed = sizehint + _TLS_RECORD
+        whole = self._buffer
+        self._filling = whole if needed <= len(whole) else memoryview(bytearray(needed))
+        return self._filling
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the event loop."""
         if not self._pieces:
             self._came = self._loop.time()
-        self._pieces.append(bytes(self._buffer[:nbytes]))
+        self._pieces.append(bytes(self._filling[:nbytes]))
         self._size += nbytes
-        if self._size > _HIGH_WATER and self._transport is not None:
+        if self._size > _HIGH_WATER:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake()
@@ -192,8 +204,7 @@ class AsyncioSource(asyncio.BufferedProtocol):
             self._timer.cancel()
         self._wake()
         self.resume_writing()
-        if not self._lost.done():
-            self._lost.set_result(None)
+        self._lost.set()
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
@@ -232,18 +243,18 @@ class AsyncioSource(asyncio.BufferedProtocol):
         pieces.clear()
         self._size = 0
         self.arrived = self._came
-        if self._is_paused and self._transport is not None:
+        if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
         return data
 
     async def write(self, data: bytes) -> None:
         """As that of :class:`~.sources.Source`."""
-        if self._transport is not None and not self._lost.done():
+        if not self._lost.is_set():
             self._transport.write(data)
         if self._full is not None:
             await self._full
-        if self._lost.done():
+        if self._lost.is_set():
             raise httpx.WriteError(str(self._error or "it was closed")) from self._error
 
     def interrupt(self) -> None:
@@ -252,13 +263,16 @@ class AsyncioSource(asyncio.BufferedProtocol):
 
     def is_idle(self) -> bool:
         """As that of :class:`~.sources.Source`."""
-        return not (self._has_ended or self._pieces)
+        if self._has_ended or self._pieces:
+            return False
+        # What the loop has not seen yet, since its caller did not let it.
+        return not has_news(self._transport.get_extra_info("socket").fileno())
 
     async def aclose(self) -> None:
         """As that of :class:`~.sources.Source`."""
         self._abort()
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await self._lost
+            await self._lost.wait()
 
     def drop(self) -> None:
         """As that of :class:`~.sources.Source`."""
@@ -266,9 +280,8 @@ class AsyncioSource(asyncio.BufferedProtocol):
             self._loop.call_soon_threadsafe(self._abort)
 
     def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.close()  # says goodbye where TLS does
-            self._transport.abort()
+        self._transport.close()  # says goodbye where TLS does
+        self._transport.abort()
 
     def _watch(self, deadline: float) -> None:
         """See to it that the reader wakes at the deadline, which is mostly later than the last."""

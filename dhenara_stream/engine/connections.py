@@ -153,7 +153,7 @@ class _Connection:
         for raw_name, raw_value in head.headers:
             name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        reusable = head.http_version == b"1.1" and not _says_close(headers)
+        reusable = head.http_version == b"1.1" and not _is_doubtful(headers)
         body = StreamBody(self, _framing(head.status_code, headers), begun, reusable=reusable)
         return Reply(head.status_code, headers, body)
 
@@ -243,7 +243,7 @@ class StreamBody(httpx.AsyncByteStream):
         if connection is None:
             return
         framing = self._framing
-        if self._reusable and framing.ended and not framing.surplus:
+        if self._reusable and framing.ended and not (framing.surplus or self._begun):
             connection.give_back()
         else:
             await connection.aclose()
@@ -314,9 +314,11 @@ def _head(place: _Place, headers: Mapping[str, str], size: int) -> bytes:
     return f"POST {place.target} HTTP/1.1\r\n{text}\r\n".encode("ascii")
 
 
-def _says_close(headers: Mapping[str, str]) -> bool:
+def _is_doubtful(headers: Mapping[str, str]) -> bool:
+    """Whether the connection is to be closed: by its word, or since it has two for the length."""
     words = headers.get("connection", "").lower().split(",")
-    return "close" in (word.strip() for word in words)
+    closes = "close" in (word.strip() for word in words)
+    return closes or ("transfer-encoding" in headers and "content-length" in headers)
 
 
 def _framing(status: int, headers: Mapping[str, str]) -> Framing:

@@ -41,7 +41,10 @@ class AsyncChatStream:
         return self._core.status
 
     def snapshot(self) -> AIModelCallResponse:
-        """All that has arrived so far; works at any time, also after ``break`` or an error."""
+        """All that has arrived so far; works at any time, also after ``break`` or an error.
+
+        To be called in the event loop's thread.
+        """
         self._core.settle()
         return self._core.snapshot()
 
@@ -86,14 +89,17 @@ class AsyncChatStream:
 
     def abandon(self) -> None:
         """Let the event loop close the connection of a loop that was left early."""
-        if not self._managed and (self._batch or not self._core.ended):
+        if not self._managed and (self._batch or self._core.is_open or not self._core.ended):
             self._left_early = True
             self._batch.clear()
             self._core.drop()
 
     def __del__(self) -> None:
-        if not self._core.ended and not sys.is_finalizing():
-            self._core.drop()
+        if sys.is_finalizing():
+            return
+        ended = self._core.ended
+        self._core.drop()
+        if not ended:
             warnings.warn(
                 f"unclosed stream {self!r}; use `async with response.stream_generator`",
                 ResourceWarning,

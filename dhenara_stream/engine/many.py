@@ -8,6 +8,7 @@ requests nor results pile up. What one call says is its result, never an error o
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import os
 import time
@@ -31,12 +32,7 @@ import anyio.abc
 import msgspec
 
 from dhenara_stream.core.rates import RateLimiter, TokenEstimate
-from dhenara_stream.errors import (
-    ConfigError,
-    DhenaraStreamError,
-    StreamInterrupted,
-    UsageError,
-)
+from dhenara_stream.errors import ConfigError, DhenaraStreamError, UsageError
 from dhenara_stream.types.genai.dhenara.request import AIModelCallRequest, Prompt
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
@@ -46,14 +42,15 @@ from dhenara_stream.types.genai.dhenara.response import (
     ExternalApiCallStatus,
     ExternalApiCallStatusEnum,
 )
+from dhenara_stream.types.shared.secret import Secret
 
 from .results_file import CallKey, ResultsFile
 from .sources import CLOSE_TIMEOUT
 from .stream import Call, ChatStream
+from .translation import client_closed
 from .transport import Transport
 
 __all__ = [
-    "CLIENT_CLOSED",
     "AsyncManyResults",
     "Job",
     "ManyCalls",
@@ -70,8 +67,9 @@ OnProgress = Callable[[AIModelCallsProgress], object]
 # Calls begun whose results are not taken yet, for each place: what a slow taker, or one slow call
 # where results are wanted in order, holds in memory.
 _WINDOW = 4
+# The one header that changes answers: Anthropic's preview features (wire.md 2.1).
+_BETAS = "anthropic-beta"
 
-CLIENT_CLOSED = "the client was closed before all requests were made"
 _ONCE = "the results of many calls can be read once; call generate_many again"
 
 
@@ -104,6 +102,8 @@ class ManyOptions(msgspec.Struct, frozen=True, kw_only=True):
         if not _is_one_of(self.on_progress, Callable):
             kind = type(self.on_progress).__name__
             raise ConfigError(f"on_progress: expected a function, got `{kind}`")
+        if inspect.iscoroutinefunction(self.on_progress):
+            raise ConfigError("on_progress: expected a plain function, got one with `async def`")
 
 
 def _is_count(value: object) -> bool:
@@ -166,7 +166,7 @@ class Requests:
         index, id = self._count, _id_of(given)  # noqa: A001  (the field's name)
         self._see_id(id)
         self._count += 1
-        fingerprint = ""
+        fingerprint = b""
         call: Call | ConfigError
         try:
             request = (
@@ -190,12 +190,20 @@ def _id_of(request: object) -> str | None:
     return request.id if isinstance(request, AIModelCallRequest) else None
 
 
-def _fingerprint(call: Call) -> str:
+def _fingerprint(call: Call) -> bytes:
     """Names all that decides the answer, and none of the credentials."""
-    what = hashlib.sha256()
-    for part in (call.api_provider.encode(), call.model.encode(), call.request.body):
+    request = call.request
+    what = hashlib.blake2b(digest_size=16)
+    for part in (
+        b"test_mode" if call.config.test_mode else b"",
+        call.api_provider.encode(),
+        call.model.encode(),
+        request.url.encode(),
+        Secret(request.headers.get(_BETAS, "")).reveal().encode(),
+        request.body,
+    ):
         what.update(b"%d:" % len(part) + part)
-    return what.hexdigest()
+    return what.digest()
 
 
 class Signal(Enum):
@@ -235,6 +243,7 @@ class ManyCalls:
         self._pace = _Pace(self._options, self.requests.any_call)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        self.spawn(self._see_closing)
         self._tally.begin()
         self._is_open = True
         self._note_change()
@@ -277,6 +286,13 @@ class ManyCalls:
         """End what ``serve`` runs."""
         self._is_open = False
         self._is_closed = True
+        self._note_change()
+
+    async def _see_closing(self) -> None:
+        """Wake those who wait for a turn, or a result, when the client is closed."""
+        while not self._is_client_closed:
+            await self._transport.sleep(math.inf)
+        self._pace.end()
         self._note_change()
 
     def spawn(self, function: Callable[..., Any], *args: object) -> None:
@@ -322,7 +338,9 @@ class ManyCalls:
         self.start(self.requests.job(request))
 
     def start(self, job: Job) -> None:
-        """Start a job."""
+        """Start a job, unless the client was closed while the request was waited for."""
+        if self._is_client_closed:
+            return
         self._begun += 1
         self._tasks.start_soon(self._work, job)
 
@@ -335,7 +353,11 @@ class ManyCalls:
     @property
     def _is_over(self) -> bool:
         """Whether no more requests are made."""
-        return self._no_more or self._transport.closings != self._closings
+        return self._no_more or self._is_client_closed
+
+    @property
+    def _is_client_closed(self) -> bool:
+        return self._transport.closings != self._closings
 
     # --- results out
 
@@ -358,23 +380,28 @@ class ManyCalls:
             await self._wait_for_change()
 
     async def advance(self, given: Job | Signal | Exception | None) -> AIModelCallResult | Signal:
-        """Take a job, ``END`` or what the caller's requests failed with; then as ``next``."""
+        """Take a job, ``END`` or what the caller's requests failed with; then as ``next``.
+
+        After a job a result comes before a free place: requests may come slowly.
+        """
         if isinstance(given, Job):
             self.start(given)
         elif given is not None:
             self.end(given if isinstance(given, Exception) else None)
-        return await self.next(or_room=True)
+        return await self.next(or_room=not (isinstance(given, Job) and self._ready))
 
     def _end(self) -> Signal:
         error, self._error = self._error, None
         if error is not None:
             raise error
         if not self._no_more and not self._is_closed:
-            raise StreamInterrupted(CLIENT_CLOSED, retryable=False)
+            raise client_closed("all requests were made")
         return Signal.END
 
     def _fail(self, error: DhenaraStreamError) -> None:
         """End it all at once: what comes could not be kept."""
+        if self._is_closed:
+            return
         self._ready.clear()
         self._is_open, self._is_closed, self._error = False, True, error
         self._note_change()
@@ -395,6 +422,8 @@ class ManyCalls:
             result = await self._result(job)
         except DhenaraStreamError as error:  # the file's; a call's own is in its result
             self._fail(error)
+            return
+        if self._is_closed:  # another one could not be kept, so nothing is handed out any more
             return
         self._tally.add(result)
         if self._options.ordered:
@@ -420,10 +449,11 @@ class ManyCalls:
     ) -> tuple[AIModelCallResponse, DhenaraStreamError | None]:
         if isinstance(call, ConfigError):
             return self._not_sent(call), call
-        tokens = await self._pace.wait_for_turn(call)
-        stream = ChatStream(msgspec.structs.replace(call, config=self._config), self._transport)
+        charge = await self._pace.wait_for_turn(len(call.request.body))
+        call = msgspec.structs.replace(call, config=self._config)
+        stream = ChatStream(call, self._transport, closings=self._closings)
         response = await stream.collect()
-        self._pace.settle(call, tokens, response)
+        self._pace.settle(charge, response)
         return response, stream.error
 
     def _not_sent(self, error: ConfigError) -> AIModelCallResponse:
@@ -446,6 +476,13 @@ class ManyCalls:
                     item.structured_output.config = config
 
 
+class _Charge(msgspec.Struct, eq=False):
+    """What a call under way is expected to take."""
+
+    size: int
+    tokens: float
+
+
 class _Pace:
     """Lets calls begin one after the other, as the rate limits allow."""
 
@@ -455,29 +492,54 @@ class _Pace:
         self._estimate = TokenEstimate(any_call.config.max_output_tokens)
         self._line = anyio.Lock()
         self._settled = anyio.Event()
+        self._charges: set[_Charge] = set()
+        self._has_ended = False
 
-    async def wait_for_turn(self, call: Call) -> float:
-        """Wait until a call may begin; how many tokens it is expected to take."""
+    async def wait_for_turn(self, size: int) -> _Charge:
+        """Wait until a call whose request has so many bytes may begin, or the pace has ended."""
+        charge = _Charge(size, 0.0)
         async with self._line:
-            tokens = self._estimate.of(len(call.request.body))
-            while (seconds := self._limiter.wait(anyio.current_time(), tokens)) > 0:
+            while not self._has_ended:
+                charge.tokens = self._estimate.of(size)
+                seconds = self._limiter.wait(anyio.current_time(), charge.tokens)
+                if not seconds:
+                    break
                 with anyio.move_on_after(seconds):
                     await self._settled.wait()
-            self._limiter.take(anyio.current_time(), tokens)
-        return tokens
+            self._limiter.take(anyio.current_time(), charge.tokens)
+        self._charges.add(charge)
+        return charge
 
-    def settle(self, call: Call, expected: float, response: AIModelCallResponse) -> None:
+    def settle(self, charge: _Charge, response: AIModelCallResponse) -> None:
         """Note what a call took in the end."""
+        now = anyio.current_time()
+        self._charges.remove(charge)
         status, answer = response.status, response.chat_response
         attempts = status.timing.attempts if status and status.timing else 1
         usage = answer.usage if answer else None
-        took = expected if answer else 0.0  # where the provider did not tell
+        took = charge.tokens if answer else 0.0  # where the provider did not tell
         if usage and usage.prompt_tokens is not None and usage.completion_tokens is not None:
             took = usage.prompt_tokens + usage.completion_tokens
             if status and status.successful:
-                size = len(call.request.body)
-                self._estimate.learn(size, usage.prompt_tokens, usage.completion_tokens)
-        self._limiter.settle(anyio.current_time(), requests=attempts, more_tokens=took - expected)
+                was_a_guess = self._estimate.is_a_guess
+                self._estimate.learn(charge.size, usage.prompt_tokens, usage.completion_tokens)
+                if was_a_guess:
+                    self._charge_anew(now)
+        self._limiter.settle(now, requests=attempts, more_tokens=took - charge.tokens)
+        self._wake()
+
+    def _charge_anew(self, now: float) -> None:
+        """Correct what the other calls under way are expected to take."""
+        for charge in self._charges:
+            before, charge.tokens = charge.tokens, self._estimate.of(charge.size)
+            self._limiter.settle(now, requests=1, more_tokens=charge.tokens - before)
+
+    def end(self) -> None:
+        """Let all go on that wait: the client was closed, so they will not be sent."""
+        self._has_ended = True
+        self._wake()
+
+    def _wake(self) -> None:
         self._settled.set()
         self._settled = anyio.Event()
 

@@ -9,7 +9,7 @@ task. Failures are httpx's exceptions, as of every transport.
 
 from __future__ import annotations
 
-import socket
+import select
 import ssl
 from typing import Any, Protocol
 
@@ -17,8 +17,17 @@ import anyio
 import anyio.abc
 import httpx
 from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSAttribute
 
-__all__ = ["CLOSE_TIMEOUT", "AnyioNetwork", "AnyioSource", "Expired", "Network", "Source"]
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "AnyioNetwork",
+    "AnyioSource",
+    "Expired",
+    "Network",
+    "Source",
+    "has_news",
+]
 
 # Long enough to say goodbye on a healthy connection, short enough to go unnoticed.
 CLOSE_TIMEOUT = 2.0
@@ -29,6 +38,17 @@ _READ_BYTES = 64 * 1024
 
 class Expired(Exception):
     """A wait has ended without bytes: its deadline has come, or another task ended it."""
+
+
+def has_news(descriptor: int) -> bool:
+    """Whether a socket has something to read: bytes, its end, or an error."""
+    if descriptor < 0:  # closed here
+        return True
+    if hasattr(select, "poll"):
+        asked = select.poll()
+        asked.register(descriptor, select.POLLIN)
+        return bool(asked.poll(0))
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 class Source(Protocol):
@@ -105,7 +125,7 @@ class AnyioNetwork:
                     tls_standard_compatible=False,  # HTTP says itself where a body ends
                 )
             )
-        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+        except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
             raise httpx.ConnectError(str(error) or "the connection was closed") from error
 
 
@@ -146,13 +166,15 @@ class AnyioSource:
 
     def is_idle(self) -> bool:
         """As that of :class:`Source`."""
+        return not (self._holds_bytes() or has_news(self._socket.fileno()))
+
+    def _holds_bytes(self) -> bool:
+        """Whether TLS has taken more from the socket than was read."""
+        tls = self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  (this is no Django)
         try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+            return tls is not None and bool(tls.read(1))
+        except ssl.SSLWantReadError:
+            return False
 
     async def aclose(self) -> None:
         """As that of :class:`Source`."""

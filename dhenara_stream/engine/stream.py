@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import anyio.abc
@@ -63,7 +63,7 @@ from .chain import cut_at_secrets, without_frames
 from .clocks import Clocks, clock
 from .events import BodyEvents
 from .sources import CLOSE_TIMEOUT, Expired
-from .translation import FOREIGN, host_of, translation
+from .translation import FOREIGN, client_closed, host_of, translation
 from .transport import Transport, signed
 
 __all__ = ["LEFT_EARLY", "Call", "ChatStream"]
@@ -80,6 +80,7 @@ SLICE_EVENTS = 32
 # A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
 DEAD_WITHIN = 0.5
 
+_ANSWERED = "the answer was complete"
 _ON_ITS_WAY = "The request is on its way"
 _WAITING = "Waiting, since the provider asked for it"
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
@@ -100,9 +101,10 @@ class ChatStream:
     """One call, from the request to the last item; what both facades drive.
 
     ``next_batch`` gives items as they come, ``release`` ends it. One task at a time drives it.
+    With the ``closings`` of an earlier time it makes no attempt if the client was closed since.
     """
 
-    def __init__(self, call: Call, transport: Transport) -> None:
+    def __init__(self, call: Call, transport: Transport, *, closings: int | None = None) -> None:
         self.call = call
         self.ended = False
         self._timing = CallTiming()
@@ -118,7 +120,7 @@ class ChatStream:
             else None,
         )
         self._transport = transport
-        self._closings = transport.closings
+        self._closings = transport.closings if closings is None else closings
         self._retry = RetryPolicy(
             retries=call.config.retries,
             delay=call.config.retry_delay,
@@ -140,8 +142,6 @@ class ChatStream:
         self._tunnelling = False
         self._half_open: anyio.abc.AsyncResource | None = None
         self._events: BodyEvents  # of the response under way
-        self._arrived: Iterator[ServerSentEvent] | None = None  # and not taken yet
-        self._late: DhenaraStreamError | None = None  # met when nobody read
         self._turn = -math.inf  # the place in line that a refused call keeps
         self._reused = False
         self._revived = False
@@ -151,6 +151,7 @@ class ChatStream:
 
     def _start_answer(self) -> None:
         call = self.call
+        self._arrived: Iterator[ServerSentEvent] | None = None  # and not taken yet
         self._decoder: StreamDecoder = call.dialect.decoder()
         self._answer = Accumulator(call.facts)
 
@@ -187,7 +188,7 @@ class ChatStream:
         return self._take()
 
     def _next_work(self) -> Callable[[], Awaitable[None]]:
-        if self._arrived is not None or self._late is not None:
+        if self._arrived is not None:
             return self._take_slice
         return self._connect if self._body is None else partial(self._receive, self._body)
 
@@ -275,14 +276,20 @@ class ChatStream:
         timing = replace(timing, chunk_gaps=replace(timing.chunk_gaps))
         return replace(self.status, timing=timing, data=deep_copied(self.status.data))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a connection."""
+        return self._body is not None
+
     # --- one step: connect, or receive, with the boundary for errors
 
     async def _step(self, work: Callable[[], Awaitable[None]]) -> None:
         cancelled = True
         try:
-            error = await _error_of(work)
-            if error is not None:
-                await self._failed(error)
+            with _Boundary() as boundary:
+                await work()
+            if boundary.error is not None:
+                await self._failed(boundary.error)
             cancelled = False
         finally:
             if cancelled:  # the connection cannot be used again; what came is kept
@@ -294,7 +301,7 @@ class ChatStream:
         if not self.ended:
             message = "the call was cancelled while it was read"
             error = StreamInterrupted(message, retryable=False)
-            self._end_with(_client_closed() if self._is_client_closed else error)
+            self._end_with(client_closed(_ANSWERED) if self._is_client_closed else error)
 
     @property
     def _is_client_closed(self) -> bool:
@@ -306,7 +313,7 @@ class ChatStream:
             return
         closed = self._is_client_closed
         if closed and isinstance(error, StreamInterrupted):
-            error = _client_closed()
+            error = client_closed(_ANSWERED)
         last = self._delivered or closed
         if not last and self._is_dead_connection(error):
             self._revived = True
@@ -349,6 +356,7 @@ class ChatStream:
         error.content_delivered = self._delivered
         error.details.setdefault("attempts", self._timing.attempts)
         self._hide_secrets(error)
+        self._arrived = None
         self.ended = True
         self._mark_total()
         status = self.status
@@ -395,7 +403,7 @@ class ChatStream:
         if self._closing:
             raise _stream_closed()
         if self._is_client_closed:
-            raise _client_closed()
+            raise client_closed(_ANSWERED)
 
     async def _connect(self) -> None:
         await self._take_turn()
@@ -566,21 +574,15 @@ class ChatStream:
         self._take_events()
 
     async def _take_slice(self) -> None:
-        late, self._late = self._late, None
-        if late is not None:
-            raise late
         self._take_events()
 
     def settle(self) -> None:
         """Take all that has arrived, so that a snapshot has it; not while another thread reads."""
-        try:
+        with _Boundary() as boundary:
             while self._arrived is not None:
                 self._take_events()
-        except DhenaraStreamError as error:
-            if self._delivered:
-                self._end_with(_without_frames(error))
-            else:  # whoever reads on may make another attempt
-                self._late = error
+        if boundary.error is not None:  # there is content, so there is no other attempt
+            self._end_with(boundary.error)
 
     def _take_events(self) -> None:
         """Hand out what the next events say, of those that have arrived.
@@ -602,9 +604,6 @@ class ChatStream:
                     raise decoder.failure
                 if decoder.complete:
                     break
-        except BaseException:
-            self._arrived = None
-            raise
         finally:
             self._see(taken, before)
         if decoder.complete:
@@ -686,7 +685,11 @@ class ChatStream:
     # --- small things
 
     def _mark_total(self) -> None:
-        self._timing.total = self._now() - self._clocks.begun
+        try:
+            now = self._now()
+        except RuntimeError:  # trio has ended: this is a finaliser, or a late snapshot
+            now = self._arrived_at
+        self._timing.total = now - self._clocks.begun
 
     async def _close_body(self, *, reuse: bool) -> None:
         body, self._body = self._body, None
@@ -735,13 +738,11 @@ class _Interruptible:
 
 def _is_answer(item: StreamItem) -> bool:
     chunk = item[0]
-    if not isinstance(chunk, StreamingChatResponse):
-        return False
-    for choice in chunk.data.choice_deltas:
-        for content in choice.content_deltas or ():
-            if not isinstance(content, ChatResponseReasoningContentItemDelta):
-                return True
-    return False
+    return isinstance(chunk, StreamingChatResponse) and any(
+        not isinstance(content, ChatResponseReasoningContentItemDelta)
+        for choice in chunk.data.choice_deltas
+        for content in choice.content_deltas or ()
+    )
 
 
 def _timeout_retry(stream: ChatStream, kind: type[StreamTimeout]) -> bool | None:
@@ -751,14 +752,28 @@ def _timeout_retry(stream: ChatStream, kind: type[StreamTimeout]) -> bool | None
     return None
 
 
-async def _error_of(work: Callable[[], Awaitable[None]]) -> DhenaraStreamError | None:
-    try:
-        await work()
-    except DhenaraStreamError as error:
-        return _without_frames(error)
-    except Exception as error:  # noqa: BLE001  (the one boundary: a bug becomes an error item)
-        return _internal(error)
-    return None
+class _Boundary:
+    """The one boundary for errors: what is raised within becomes an error item, a bug too."""
+
+    def __init__(self) -> None:
+        self.error: DhenaraStreamError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(exc, Exception):  # cancellation and Ctrl-C pass
+            return False
+        if isinstance(exc, DhenaraStreamError):
+            self.error = _without_frames(exc)
+        else:
+            self.error = _internal(exc)
+        return True
 
 
 def _without_frames(error: DhenaraStreamError) -> DhenaraStreamError:
@@ -769,11 +784,6 @@ def _without_frames(error: DhenaraStreamError) -> DhenaraStreamError:
 
 def _stream_closed() -> StreamInterrupted:
     return StreamInterrupted("the stream was closed", retryable=False)
-
-
-def _client_closed() -> DhenaraStreamError:
-    message = "the client was closed before the answer was complete"
-    return StreamInterrupted(message, retryable=False)
 
 
 def _internal(error: Exception) -> DhenaraStreamError:

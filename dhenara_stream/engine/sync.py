@@ -16,19 +16,20 @@ import sys
 import threading
 import warnings
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 from anyio.from_thread import BlockingPortal
 
-from dhenara_stream.errors import StreamInterrupted, TransportError, UsageError
+from dhenara_stream.errors import TransportError, UsageError
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
     ExternalApiCallStatus,
@@ -38,9 +39,10 @@ from dhenara_stream.types.shared.api import SSEErrorResponse
 
 from .sources import CLOSE_TIMEOUT
 from .stream import LEFT_EARLY, Call, ChatStream
+from .translation import client_closed
 from .transport import Transport
 
-__all__ = ["Bridge", "Guest", "Iteration", "SyncChatStream"]
+__all__ = ["Bridge", "Guest", "Handle", "SyncChatStream"]
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -320,6 +322,22 @@ class _Link:
             with suppress(CancelledError):
                 pumping.result()
 
+    def settle(self, core: ChatStream) -> None:
+        """Let the stream take all that has arrived."""
+        if self.over:
+            return
+        if _process.thread.on_this_thread():
+            core.settle()
+            return
+        settled = threading.Event()
+
+        def settle() -> None:
+            core.settle()
+            settled.set()
+
+        self.loop.soon(settle)
+        settled.wait(JOIN_TIMEOUT)
+
     def make_room(self) -> None:
         """Let the pump go on, if it waits and there is room."""
         full = self.full
@@ -430,11 +448,11 @@ class Guest:
         try:
             asked = self._loop.portal.start_task_soon(function, *args)
         except RuntimeError as error:  # the loop has ended
-            raise _client_closed() from error
+            raise client_closed("all was done") from error
         try:
             return asked.result()
         except CancelledError as error:
-            raise _client_closed() from error
+            raise client_closed("all was done") from error
         finally:
             del asked  # it holds the error, which holds this frame
 
@@ -452,26 +470,112 @@ class Guest:
                 serving.result(JOIN_TIMEOUT)
 
 
-def _client_closed() -> StreamInterrupted:
-    return StreamInterrupted("the client was closed before all was done", retryable=False)
+class Handle(ABC, Generic[_T_co]):
+    """What the caller's thread has of work on the event loop: an iterator, to be left any time.
+
+    Leaving a ``for`` ends the work, unless it is in a ``with`` block; the block's end does.
+    """
+
+    # For a warning: what it is, and how it is used so that it is closed.
+    _kind: ClassVar[str]
+    _advice: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._finished = False
+        self._left_early = False
+        self._managed = False
+
+    @property
+    def _is_inherited(self) -> bool:
+        """Whether this is a forked child, which leaves its parent's work alone."""
+        return self._pid != os.getpid()
+
+    def __iter__(self) -> Iterator[_T_co]:
+        return _Iteration(self)
+
+    @abstractmethod
+    def __next__(self) -> _T_co: ...
+
+    def __enter__(self) -> Self:
+        self._managed = True
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the work, and wait until it has ended. Safe at any time, from any thread."""
+
+    def abandon(self) -> None:
+        """End the work for a loop that was left early, without waiting."""
+        if not self._managed and not self._finished:
+            self._finished = True
+            self._left_early = self._has_more()
+            self._stop()
+
+    @abstractmethod
+    def _has_more(self) -> bool:
+        """Whether more could be read."""
+
+    @abstractmethod
+    def _runs(self) -> bool:
+        """Whether there is work that has not ended."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """End the work, without waiting."""
+
+    def __del__(self) -> None:
+        runs = not self._finished and self._runs()
+        self._stop()
+        if runs and not self._is_inherited:
+            warnings.warn(
+                f"unclosed {self._kind} {self!r}; use `{self._advice}`",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
 
 
-class SyncChatStream:
+class _Iteration(Generic[_T_co]):
+    """One ``for``: when it is left early, what it goes over is too."""
+
+    def __init__(self, handle: Handle[_T_co]) -> None:
+        self._handle = handle
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> _T_co:
+        return self._handle.__next__()
+
+    def __del__(self) -> None:
+        self._handle.abandon()
+
+
+class SyncChatStream(Handle[StreamItem]):
     """The stream of a sync client: ``for chunk, final in stream``.
 
     Exactly one of the two is not ``None``. Leaving the loop early closes the connection, as do
     ``close()``, a ``with`` block's end, Ctrl-C and the interpreter's exit.
     """
 
+    _kind = "stream"
+    _advice = "with response.stream_generator"
+
     def __init__(self, bridge: Bridge, link: _Link) -> None:
+        super().__init__()
         self._bridge = bridge
         self._link = link
         # Until it is closed: the pump may add to them for a moment more.
         self._items: deque[StreamItem] = link.items
-        self._pid = os.getpid()
-        self._finished = False
-        self._left_early = False
-        self._managed = False
 
     def wait_until_open(self) -> None:
         """Wait for the response's head; what failed is the first item."""
@@ -493,10 +597,10 @@ class SyncChatStream:
 
     def snapshot(self) -> AIModelCallResponse:
         """All that has arrived so far; works at any time, also after ``break`` or Ctrl-C."""
-        return self.core.snapshot()
-
-    def __iter__(self) -> Iterator[StreamItem]:
-        return Iteration(self)
+        core = self.core
+        if not self._is_inherited:
+            self._link.settle(core)
+        return core.snapshot()
 
     def __next__(self) -> StreamItem:
         link = self._link
@@ -525,7 +629,7 @@ class SyncChatStream:
             raise StopIteration
 
     def _wait(self, wait: Callable[[], None]) -> None:
-        if self._pid != os.getpid():
+        if self._is_inherited:
             raise UsageError("this stream belongs to the parent process; make a new call here")
         interrupted = True
         try:
@@ -550,64 +654,18 @@ class SyncChatStream:
     def close(self) -> None:
         """End the stream and close its connection. Safe at any time, from any thread."""
         self._finished = True
-        self._items = deque[StreamItem]()
         self._stop()
-        if self._pid == os.getpid() and not _process.thread.on_this_thread():
+        if not self._is_inherited and not _process.thread.on_this_thread():
             self._link.ended.wait(JOIN_TIMEOUT)
 
-    def __enter__(self) -> Self:
-        self._managed = True
-        return self
+    def _has_more(self) -> bool:
+        return bool(self._items) or not self._link.over
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def abandon(self) -> None:
-        """End the stream of a loop that was left early, without waiting."""
-        if not self._managed and not self._finished:
-            self._finished = True
-            self._left_early = bool(self._items) or not self._link.over
-            self._items = deque[StreamItem]()
-            self._stop()
+    def _runs(self) -> bool:
+        core = self._link.core
+        return core is not None and not core.ended
 
     def _stop(self) -> None:
-        if self._pid == os.getpid():  # a forked child leaves its parent's streams alone
+        self._items = deque[StreamItem]()
+        if not self._is_inherited:
             self._link.stop()
-
-    def __del__(self) -> None:
-        core = self._link.core
-        unread = not self._finished and core is not None and not core.ended
-        self._stop()
-        if unread and self._pid == os.getpid():
-            warnings.warn(
-                f"unclosed stream {self!r}; use `with response.stream_generator`",
-                ResourceWarning,
-                stacklevel=1,
-                source=self,
-            )
-
-
-class _Leavable(Protocol[_T_co]):
-    def __next__(self) -> _T_co: ...
-    def abandon(self) -> None: ...
-
-
-class Iteration(Generic[_T_co]):
-    """One ``for``: when it is left early, what it goes over is too."""
-
-    def __init__(self, stream: _Leavable[_T_co]) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> _T_co:
-        return self._stream.__next__()
-
-    def __del__(self) -> None:
-        self._stream.abandon()

@@ -7,22 +7,19 @@ blocks nobody else.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable
 
 from dhenara_stream.errors import ConfigError, UsageError
 from dhenara_stream.types.genai.dhenara.response import AIModelCallResult, AIModelCallsProgress
 
 from .many import Job, ManyCalls, RequestLike, Signal
 from .stream import LEFT_EARLY
-from .sync import Bridge, Guest, Iteration
+from .sync import Bridge, Guest, Handle
 
 __all__ = ["SyncManyResults"]
 
 
-class SyncManyResults:
+class SyncManyResults(Handle[AIModelCallResult]):
     """The results of many calls of a sync client, as they come.
 
     ::
@@ -35,12 +32,16 @@ class SyncManyResults:
     time reads them.
     """
 
+    _kind = "results"
+    _advice = "with client.generate_many(...)"
+
     def __init__(
         self,
         given: Iterable[RequestLike],
         calls: ManyCalls,
         bridge: Bridge,
     ) -> None:
+        super().__init__()
         self._guest: Guest | None = None
         if not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(
@@ -49,29 +50,11 @@ class SyncManyResults:
         self._given = iter(given)
         self._calls = calls
         self._bridge = bridge
-        self._finished = False
-        self._left_early = False
-        self._managed = False
 
     @property
     def progress(self) -> AIModelCallsProgress:
         """How far it has come."""
         return self._calls.progress()
-
-    def __enter__(self) -> Self:
-        self._managed = True
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[AIModelCallResult]:
-        return Iteration(self)
 
     def __next__(self) -> AIModelCallResult:
         if self._left_early:
@@ -112,22 +95,12 @@ class SyncManyResults:
         if self._guest is not None:
             self._guest.close()
 
-    def abandon(self) -> None:
-        """Cancel what still runs of a loop that was left early, without waiting."""
-        if not self._managed and not self._finished:
-            self._finished = self._left_early = True
-            self._stop()
+    def _has_more(self) -> bool:
+        return True  # as far as anybody knows
+
+    def _runs(self) -> bool:
+        return self._guest is not None
 
     def _stop(self) -> None:
         if self._guest is not None:
             self._guest.stop()
-
-    def __del__(self) -> None:
-        if self._guest is not None and not self._finished:
-            self._stop()
-            warnings.warn(
-                f"unclosed results {self!r}; use `with client.generate_many(...)`",
-                ResourceWarning,
-                stacklevel=1,
-                source=self,
-            )

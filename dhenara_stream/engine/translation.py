@@ -26,7 +26,14 @@ from dhenara_stream.errors import (
 
 from .chain import links, without_frames
 
-__all__ = ["FOREIGN", "host_of", "left_to_the_loop", "translated", "translation"]
+__all__ = [
+    "FOREIGN",
+    "client_closed",
+    "host_of",
+    "left_to_the_loop",
+    "translated",
+    "translation",
+]
 
 
 @contextmanager
@@ -56,6 +63,11 @@ FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError)
 """What the HTTP libraries raise, HTTP/2's aside."""
 
 _HTTP2 = "h2.exceptions"
+
+
+def client_closed(before: str) -> StreamInterrupted:
+    """What it is that the client was closed; ``before`` says what did not come to its end."""
+    return StreamInterrupted(f"the client was closed before {before}", retryable=False)
 
 
 def _foreign() -> tuple[type[Exception], ...]:

@@ -28,7 +28,6 @@ import httpx
 import msgspec
 
 from dhenara_stream.core.retry import SharedWait
-from dhenara_stream.errors import StreamInterrupted
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.types.shared.secret import Secret
 
@@ -36,7 +35,7 @@ from .asyncio_source import AsyncioNetwork
 from .body import Reply, is_encoded, reply_of
 from .connections import IDLE_SECONDS, MAX_IDLE, Connections, Trace
 from .sources import CLOSE_TIMEOUT, AnyioNetwork
-from .translation import left_to_the_loop, translated
+from .translation import client_closed, left_to_the_loop, translated
 
 __all__ = ["Transport", "signed"]
 
@@ -291,7 +290,7 @@ class _LoopClient:
                 return await self._sender.send(request, connect_timeout, trace)
             finally:
                 self._sending.discard(scope)
-        raise StreamInterrupted("the client was closed")
+        raise client_closed("it had an answer")
 
     async def aclose(self) -> None:
         for scope in self._sending:  # their connections may not be known to the sender yet

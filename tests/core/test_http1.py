@@ -118,6 +118,12 @@ def test_a_size_that_does_not_end_is_an_error(cuts: list[int]) -> None:
     assert body.error == "a line between the chunks of the body is too long"
 
 
+def test_a_size_that_is_too_long_is_an_error_also_in_one_piece() -> None:
+    body = ChunkedBody()
+    assert body.feed(b"1\r\na\r\n1;" + b"x" * 5000 + b"\r\nb\r\n") == b"a"
+    assert body.error == "a line between the chunks of the body is too long"
+
+
 def test_trailers_are_skipped_at_any_cut() -> None:
     data = chunked([b"abc"], b"0\r\nx-sum: 1\r\ny: " + b"z" * 5000 + b"\r\n\r\n")
     for cuts in ((), [1] * len(data), [random.Random(1).randint(1, 30) for _ in range(300)]):

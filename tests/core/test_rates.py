@@ -171,6 +171,8 @@ def test_before_the_first_answer_a_token_is_four_bytes_and_an_answer_what_it_may
 
 def test_after_it_calls_are_expected_to_take_what_those_before_took() -> None:
     estimate = TokenEstimate(200)
+    assert TokenEstimate(200).is_a_guess
     estimate.learn(100, 10, 50)
+    assert not estimate.is_a_guess
     estimate.learn(300, 10, 150)
     assert estimate.of(1000) == pytest.approx(1000 * 20 / 400 + 100)

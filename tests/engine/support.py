@@ -109,6 +109,12 @@ def text_of(items: Iterable[Item]) -> str:
     return "".join(pieces)
 
 
+def text_so_far(response: AIModelCallResponse) -> str:
+    """The text in a snapshot."""
+    answer = response.snapshot().chat_response
+    return (answer and answer.text()) or ""
+
+
 def error_of(items: Iterable[Item]) -> dict[str, Any]:
     """The facts of the error that the items end with, with its message."""
     chunk, final = list(items)[-1]

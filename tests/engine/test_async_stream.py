@@ -33,6 +33,7 @@ from engine.support import (
     read_request,
     sse,
     text_of,
+    text_so_far,
 )
 
 from dhenara_stream import (
@@ -45,6 +46,8 @@ from dhenara_stream import (
     StreamTimeout,
     UsageError,
 )
+from dhenara_stream.core.sse import ServerSentEvent
+from dhenara_stream.dialects.anthropic.stream import AnthropicDecoder
 from dhenara_stream.engine.stream import ChatStream
 from dhenara_stream.providers.registry import HTTPRequest
 from dhenara_stream.simulator import (
@@ -924,3 +927,119 @@ async def test_much_after_the_end_is_not_read() -> None:
 
     async with peer(chatty) as server, client_of(server.url) as client:
         assert is_complete(await read(await client.generate_async(prompt="Hi")))
+
+
+async def test_a_snapshot_has_what_has_arrived_and_nobody_has_read() -> None:
+    """Events are decoded some at a time, as they are read; a snapshot takes all that are there."""
+    events = sse(START, *[HELLO] * 200)
+
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(events + sse(END, STOP)))
+
+    async with peer(answer) as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async with response.stream_generator as items:
+            chunk, _ = await anext(items)
+            assert text_of([(chunk, None)]) == "Hello"
+            assert text_so_far(response).count("Hello") > 32
+            rest = [item async for item in items]
+    assert is_complete(rest)
+    assert text_of(rest) == "Hello" * 199
+
+
+async def test_an_error_that_a_snapshot_meets_comes_after_what_came_before_it() -> None:
+    overloaded = '{"type":"error","error":{"type":"overloaded_error","message":"Later"}}'
+
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(sse(START, *[HELLO] * 100, overloaded, HELLO)))
+
+    async with peer(answer) as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async with response.stream_generator as items:
+            await anext(items)
+            status = response.snapshot().status
+            assert status is not None
+            assert status.code == "overloaded_error"
+            rest = [item async for item in items]
+    assert text_of(rest) == "Hello" * 99
+    assert error_type(rest) == "OverloadedError"
+    assert text_so_far(response) == "Hello" * 100
+
+
+async def test_a_loop_over_an_answer_that_is_all_there_may_be_left_early() -> None:
+    async with Simulator(Answer("One two three")) as sim, client_of(sim.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async for _ in response.stream_generator:
+            response.snapshot()
+            break
+        with pytest.raises(UsageError):
+            await anext(response.stream_generator)
+
+
+def all_at_once(body: bytes) -> Any:
+    """A peer whose answer comes in one piece, and which says when it was let go."""
+    over = anyio.Event()
+
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(body))
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await stream.receive()
+        over.set()
+
+    return peer(answer), over
+
+
+async def test_a_stream_that_a_snapshot_read_to_its_end_is_closed_when_it_is_dropped() -> None:
+    serving, over = all_at_once(sse(START, *[HELLO] * 100, END, "oh no"))
+    async with serving as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        await anext(response.stream_generator)
+        assert text_so_far(response) == "Hello" * 100
+        del response
+        gc.collect()
+        with anyio.fail_after(5):
+            await over.wait()
+
+
+async def test_a_bug_that_a_snapshot_meets_is_an_error_of_the_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = AnthropicDecoder.decode
+    seen = 0
+
+    def broken(decoder: AnthropicDecoder, event: ServerSentEvent) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen > 60:
+            raise ZeroDivisionError("oh")
+        return decode(decoder, event)
+
+    monkeypatch.setattr(AnthropicDecoder, "decode", broken)
+    serving, over = all_at_once(sse(START, *[HELLO] * 100, END, STOP))
+    async with serving as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async with response.stream_generator as items:
+            await anext(items)
+            assert text_so_far(response) == "Hello" * 59
+            rest = [item async for item in items]
+        assert "internal error: ZeroDivisionError: oh" in error_of(rest)["message"]
+        await client.aclose()  # which has the connection again, since its answer was read
+        with anyio.fail_after(5):
+            await over.wait()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_snapshot_can_be_taken_when_the_event_loop_has_ended(backend: str) -> None:
+    serving, _ = all_at_once(sse(START, *[HELLO] * 100, END, STOP))
+
+    async def main() -> AIModelCallResponse:
+        async with serving as server, client_of(server.url) as client:
+            response = await client.generate_async(prompt="Hi")
+            await anext(response.stream_generator)
+            return response
+
+    response = anyio.run(main, backend=backend)
+    assert text_so_far(response) == "Hello" * 100

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import h2.exceptions
 import httpx
 import pytest
 import respx
@@ -612,6 +613,7 @@ def test_they_do_not_hide_the_answer_in_sync_code() -> None:
         (httpx.UnsupportedProtocol("x"), "ConfigError"),
         (httpx.InvalidURL("x"), "ConfigError"),
         (httpx.LocalProtocolError("x"), "ConfigError"),
+        (h2.exceptions.ProtocolError("x"), "StreamInterrupted"),
         (httpx.DecodingError("x"), "ProtocolError"),
         (httpx.ReadError("x"), "StreamInterrupted"),
         (httpx.WriteError("x"), "StreamInterrupted"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +16,18 @@ import anyio.lowlevel
 import httpx
 import pytest
 from engine import virtual
-from engine.support import END, PERSON, START, STOP, WEATHER, client_of, endpoint, sse, sync_client
+from engine.support import (
+    END,
+    KEY,
+    PERSON,
+    START,
+    STOP,
+    WEATHER,
+    client_of,
+    endpoint,
+    sse,
+    sync_client,
+)
 
 from dhenara_stream import (
     AIModelClient,
@@ -24,8 +37,9 @@ from dhenara_stream import (
     StreamInterrupted,
     UsageError,
 )
-from dhenara_stream.engine.many import AsyncManyResults
-from dhenara_stream.engine.results_file import ResultsFile
+from dhenara_stream.engine import results_file
+from dhenara_stream.engine.many import ManyCalls
+from dhenara_stream.engine.results_file import CallKey, ResultsFile
 from dhenara_stream.simulator import (
     Answer,
     Drop,
@@ -37,8 +51,10 @@ from dhenara_stream.simulator import (
 from dhenara_stream.types import (
     AIModelCallConfig,
     AIModelCallRequest,
+    AIModelCallResponse,
     AIModelCallResult,
     AIModelCallsProgress,
+    AsyncResults,
     Prompt,
     StructuredOutputConfig,
 )
@@ -111,12 +127,12 @@ def in_virtual_time(backend: str, body: Body, **config: Any) -> None:
     virtual.run(backend, main)
 
 
-async def take_all(results: AsyncManyResults, found: Results) -> None:
+async def take_all(results: AsyncResults, found: Results) -> None:
     async for result in results:
         found.append(result)
 
 
-async def read(results: AsyncManyResults) -> Results:
+async def read(results: AsyncResults) -> Results:
     async with results:
         return [result async for result in results]
 
@@ -254,7 +270,7 @@ def test_a_result_is_handed_out_while_the_next_request_is_waited_for(backend: st
 def test_several_tasks_may_read_the_results(backend: str) -> None:
     found: Results = []
 
-    async def read_on(results: AsyncManyResults) -> None:
+    async def read_on(results: AsyncResults) -> None:
         async for result in results:
             found.append(result)
             await anyio.sleep(2)
@@ -396,6 +412,29 @@ def test_tokens_are_expected_before_a_call_and_settled_after_it(backend: str) ->
         assert fourth - third == pytest.approx(10.0)
 
     in_virtual_time(backend, body, max_output_tokens=2000)
+
+
+async def short_first() -> AsyncIterator[str]:
+    yield "005"
+    await anyio.sleep(0.1)
+    for _ in range(9):
+        yield "100"
+
+
+@both
+def test_calls_under_way_are_charged_anew_when_the_first_answer_tells_more(backend: str) -> None:
+    async def body(client: AIModelClient, service: Service) -> None:
+        service.replies = {
+            prompt: [with_usage(500, 500) for _ in range(9)] for prompt in ("005", "100")
+        }
+        await read(client.generate_many_async(short_first(), tokens_per_minute=6000))
+        early = [at for at in service.times if at < 5]
+        # As many as a guess of about 100 tokens each allowed; all the others wait for those, too.
+        assert 2 < len(early) < 9
+        late = service.times[len(early) :]
+        assert late == pytest.approx([10 * n for n in range(len(early), 10)])
+
+    in_virtual_time(backend, body, max_output_tokens=50)
 
 
 @both
@@ -600,7 +639,57 @@ def test_a_client_that_is_closed_after_the_last_request_was_made(backend: str) -
     in_virtual_time(backend, body)
 
 
+@both
+def test_calls_that_wait_for_a_rate_limit_are_not_sent_by_a_closed_client(backend: str) -> None:
+    async def body(client: AIModelClient, service: Service) -> None:
+        begun = anyio.current_time()
+        found: Results = []
+        many = client.generate_many_async(["1"] * 5, concurrency=3, requests_per_minute=6)
+        async with many as results:
+            assert (await anext(results)).error is None
+            await client.aclose()
+            with pytest.raises(StreamInterrupted, match="closed before all requests"):
+                await take_all(results, found)
+        assert anyio.current_time() - begun == pytest.approx(1.0)
+        assert len(service.begun) == 1
+        assert [type(result.error) for result in found] == [StreamInterrupted] * len(found)
+        assert len(found) >= 2
+
+    in_virtual_time(backend, body)
+
+
+@both
+def test_a_reader_of_slow_requests_learns_at_once_that_the_client_was_closed(backend: str) -> None:
+    async def slowly() -> AsyncIterator[str]:
+        yield "1"
+        await anyio.sleep(1000)
+        yield "2"
+
+    async def body(client: AIModelClient, service: Service) -> None:
+        async def close() -> None:
+            await anyio.sleep(5)
+            await client.aclose()
+
+        begun = anyio.current_time()
+        found: Results = []
+        async with client.generate_many_async(slowly()) as results, anyio.create_task_group() as t:
+            t.start_soon(close)
+            with pytest.raises(StreamInterrupted, match="closed before all requests"):
+                await take_all(results, found)
+            assert anyio.current_time() - begun == pytest.approx(5.0)
+            await anyio.sleep(2000)  # what is given then is not begun
+            with pytest.raises(StreamInterrupted, match="closed before all requests"):
+                await anext(results)
+        assert len(found) == len(service.begun) == 1
+
+    in_virtual_time(backend, body)
+
+
 # --- arguments
+
+
+async def tell(progress: AIModelCallsProgress) -> None:
+    raise AssertionError(progress)
 
 
 CLIENT = client_of("http://127.0.0.1:9")
@@ -618,6 +707,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a limit that is a bool": ([], {"tokens_per_minute": True}, "tokens_per_minute: .*got True"),
     "no path": ([], {"results_file": 7}, "results_file: expected a path, got `int`"),
     "no function": ([], {"on_progress": 7}, "on_progress: expected a function, got `int`"),
+    "a coroutine function": ([], {"on_progress": tell}, "on_progress: .*plain function"),
     "one prompt": ("Hi", {}, "requests: expected many, e.g. a list, got one `str`"),
     "one dict": ({"text": "Hi"}, {}, "requests: expected many, .*`dict`"),
     "one request": (AIModelCallRequest(prompt="Hi"), {}, "requests: .*`AIModelCallRequest`"),
@@ -631,6 +721,15 @@ def test_wrong_arguments_are_named(requests: Any, options: dict[str, Any], messa
         CLIENT.generate_many_async(requests, **options)
     with pytest.raises(ConfigError, match=message):
         SYNC.generate_many(requests, **options)
+
+
+def test_a_name_that_no_file_could_hold_is_said_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"AIModelCallRequest\.id: 'a\\udcff' is no text"):
+        AIModelCallRequest(id="a\udcff", prompt="Hi")
+    request = AIModelCallRequest(id="\U0001f600", prompt="Hi")
+    with pytest.raises(ConfigError, match="is no text"):
+        request.id = "\ud83d"
+    assert request.id == "\U0001f600"
 
 
 def test_what_is_wrong_with_every_call_is_said_at_once() -> None:
@@ -675,9 +774,20 @@ def write_file(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def changed_at(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 async def run(client: AIModelClient, requests: Any, path: Path, **options: Any) -> Results:
     many = client.generate_many_async(requests, results_file=path, ordered=True, **options)
     return await read(many)
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    """A server that is asked by several runs: its address counts."""
+    async with Simulator() as sim:
+        yield sim
 
 
 async def test_what_is_finished_is_not_sent_again(path: Path) -> None:
@@ -718,8 +828,8 @@ async def test_what_failed_is_called_again(path: Path) -> None:
     ]
 
 
-async def test_a_changed_request_is_another_one(path: Path) -> None:
-    async with Simulator() as sim, client_of(sim.url) as client:
+async def test_a_changed_request_is_another_one(path: Path, sim: Simulator) -> None:
+    async with client_of(sim.url) as client:
         before = [AIModelCallRequest(id="a", prompt="one"), "two", "three"]
         after = [AIModelCallRequest(id="a", prompt="ONE"), "three", "three"]
         await run(client, before, path)
@@ -730,9 +840,50 @@ async def test_a_changed_request_is_another_one(path: Path) -> None:
         assert result.from_file
         moved = await run(client, ["new", before[0]], path)
         assert [result.from_file for result in moved] == [False, True]
-    async with Simulator() as sim, client_of(sim.url, options={"temperature": 0.5}) as client:
-        [result] = await run(client, before[:1], path)
-        assert not result.from_file
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "an option": {"options": {"temperature": 0.5}},
+    "another endpoint": {"url": "/elsewhere"},
+    "a preview feature": {"options": {"betas": ["context-1m-2025-08-07"]}},
+    "an answer that is not streamed": {"streaming": False},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+async def test_an_answer_of_other_settings_is_another_one(
+    other: dict[str, Any], path: Path
+) -> None:
+    own = httpx.AsyncClient(transport=httpx.MockTransport(answer_at_once))
+    async with own:
+        await run(client_of("https://llm.example", http_client=own), ["one"], path)
+        settings = dict(other)
+        url = "https://llm.example" + settings.pop("url", "")
+        client = client_of(url, http_client=own, **settings)
+        assert [r.from_file for r in await run(client, ["one"], path)] == [False]
+        assert [r.from_file for r in await run(client, ["one"], path)] == [True]
+
+
+def answer_at_once(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, content=said("Hello"))
+
+
+async def test_an_answer_of_the_simulator_is_not_taken_for_a_real_one(
+    path: Path, sim: Simulator
+) -> None:
+    async with client_of(sim.url, test_mode=True) as client:
+        await run(client, ["one"], path)
+    async with client_of(sim.url) as client:
+        assert [r.from_file for r in await run(client, ["one"], path)] == [False]
+    assert len(sim.requests) == 1
+
+
+async def test_another_key_makes_no_other_request(path: Path, sim: Simulator) -> None:
+    async with client_of(sim.url) as client:
+        await run(client, ["one"], path)
+        api = client.model_endpoint.api
+        api.api_key = f"{KEY}-2"
+        assert [r.from_file for r in await run(client, ["one"], path)] == [True]
 
 
 ANSWERS = {
@@ -827,17 +978,17 @@ async def test_finished_results_that_nobody_took_are_in_the_file(path: Path) -> 
 
 
 @pytest.fixture
-async def two_lines(path: Path) -> bytes:
-    async with Simulator() as sim, client_of(sim.url) as client:
+async def two_lines(path: Path, sim: Simulator) -> bytes:
+    async with client_of(sim.url) as client:
         await run(client, ["one", "two"], path, concurrency=1)
     return read_file(path)
 
 
 async def test_a_last_line_that_was_cut_is_taken_away_and_called_again(
-    two_lines: bytes, path: Path
+    two_lines: bytes, path: Path, sim: Simulator
 ) -> None:
     first, second, _ = two_lines.split(b"\n")
-    async with Simulator() as sim, client_of(sim.url) as client:
+    async with client_of(sim.url) as client:
         for kept in (*range(1, 40), len(second) // 2, len(second) - 1):
             write_file(path, first + b"\n" + second[:kept])
             results = await run(client, ["one", "two"], path)
@@ -849,9 +1000,11 @@ async def test_a_last_line_that_was_cut_is_taken_away_and_called_again(
         assert len(lines(path)) == 2
 
 
-async def test_a_last_line_that_lacks_only_its_end_counts(two_lines: bytes, path: Path) -> None:
+async def test_a_last_line_that_lacks_only_its_end_counts(
+    two_lines: bytes, path: Path, sim: Simulator
+) -> None:
     write_file(path, two_lines[:-1])
-    async with Simulator() as sim, client_of(sim.url) as client:
+    async with client_of(sim.url) as client:
         results = await run(client, ["one", "two", "three"], path)
     assert [result.from_file for result in results] == [True, True, False]
     assert len(lines(path)) == 3
@@ -888,6 +1041,13 @@ async def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
             await run(CLIENT, ["one"], path)
 
 
+async def test_a_file_that_lacks_nothing_is_not_touched(two_lines: bytes, path: Path) -> None:
+    os.utime(path, ns=(0, 0))
+    await run(CLIENT, [], path)
+    assert changed_at(path) == 0
+    assert read_file(path) == two_lines
+
+
 async def test_a_file_that_can_no_longer_be_written_ends_the_calls(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -906,6 +1066,196 @@ async def test_a_file_that_can_no_longer_be_written_ends_the_calls(
     assert read_file(path) == b""
 
 
+ANSWER = AIModelCallResponse()
+
+
+async def fail(work: Awaitable[object], message: str) -> None:
+    with pytest.raises(DhenaraStreamError, match=message):
+        await work
+
+
+async def test_after_half_a_line_nothing_is_written_and_nobody_believes_it_was(
+    two_lines: bytes, path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(self: ResultsFile, data: bytes) -> None:
+        self._file.write(data[:50])  # pyright: ignore[reportPrivateUsage]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = await ResultsFile.open(path)
+    keys = [CallKey(index, b"") for index in range(4)]
+    no_space = r"results\.jsonl: No space left on device; what was finished before is kept"
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultsFile, "_put", half)
+        async with anyio.create_task_group() as tasks:
+            for key in keys[:3]:
+                tasks.start_soon(fail, file.add(key, 0, ANSWER), no_space)
+    await fail(file.add(keys[3], 3, ANSWER), no_space)  # where there is space again
+    assert read_file(path).startswith(two_lines)
+    assert len(read_file(path)) == len(two_lines) + 50
+    file.close()
+    async with client_of(sim.url) as client:
+        assert [r.from_file for r in await run(client, ["one", "two"], path)] == [True, True]
+    assert read_file(path) == two_lines
+
+
+async def test_after_a_failure_no_result_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = anyio.Event()
+
+    async def result(_: ManyCalls, job: Any) -> AIModelCallResult:
+        if job.index == 0:
+            failed.set()
+            raise DhenaraStreamError("no space")
+        await failed.wait()
+        return AIModelCallResult(index=job.index, response=ANSWER)
+
+    monkeypatch.setattr(ManyCalls, "_result", result)
+    async with CLIENT.generate_many_async(["one", "two"]) as results:
+        await anyio.wait_all_tasks_blocked()
+        await fail(anext(results), "no space")
+        assert [result async for result in results] == []
+        assert results.progress.done == 0
+
+
+# --- a file that others use
+
+
+async def test_a_file_that_another_run_has_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_file, "LOCK_SECONDS", 0.0)
+    file = await ResultsFile.open(path)
+    with pytest.raises(ConfigError, match=r"results\.jsonl: is in use by another run"):
+        await run(CLIENT, [], path)
+    file.close()
+    assert await run(CLIENT, [], path) == []
+
+
+async def test_a_run_waits_for_the_last_lines_of_the_one_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await ResultsFile.open(path)
+    found: list[bool] = []
+
+    def is_taken(of: Any) -> bool:
+        found.append(original(of))
+        if found[-1]:
+            file.close()
+        return found[-1]
+
+    original = results_file._is_taken  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(results_file, "_is_taken", is_taken)
+    monkeypatch.setattr(results_file, "LOCK_INTERVAL", 0.0)
+    assert await run(CLIENT, [], path) == []
+    assert found == [True, False]
+
+
+async def test_a_run_that_is_cancelled_while_it_waits_leaves_the_file(path: Path) -> None:
+    file = await ResultsFile.open(path)
+    with anyio.move_on_after(0.01) as scope:
+        await run(CLIENT, [], path)
+    assert scope.cancelled_caught
+    file.close()
+    assert await run(CLIENT, [], path) == []
+
+
+class OtherLocks:
+    """The locks of other systems: Windows' module, or a file system without any."""
+
+    LK_NBLCK, LK_UNLCK, LOCK_EX, LOCK_NB, LOCK_UN = range(5)
+
+    def __init__(self, problem: OSError | None = None) -> None:
+        self.problem = problem
+        self.done: list[tuple[int, int, int]] = []
+
+    def locking(self, file: int, mode: int, size: int) -> None:
+        self.done.append((mode, os.lseek(file, 0, os.SEEK_CUR), size))
+        if self.problem is not None:
+            raise self.problem
+
+    def flock(self, *_: object) -> None:
+        if self.problem is not None:
+            raise self.problem
+
+
+async def test_where_there_are_other_locks_they_are_used(
+    two_lines: bytes, path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = OtherLocks()
+    monkeypatch.setattr(results_file, "_fcntl", None)
+    monkeypatch.setattr(results_file, "_msvcrt", windows)
+    async with client_of(sim.url) as client:
+        results = await run(client, ["one", "", "x"], path)
+    assert [result.from_file for result in results] == [True, False, False]
+    assert read_file(path).startswith(two_lines)
+    [locked, unlocked] = windows.done
+    assert (locked[0], unlocked[0]) == (windows.LK_NBLCK, windows.LK_UNLCK)
+    assert locked[1:] == unlocked[1:] == (2**31 - 2, 1)
+    monkeypatch.setattr(results_file, "LOCK_SECONDS", 0.0)
+    windows.problem = OSError(errno.EACCES, "Permission denied")
+    with pytest.raises(ConfigError, match="in use by another run"):
+        await run(CLIENT, [], path)
+
+
+@pytest.mark.parametrize("fcntl", [None, OtherLocks(OSError(errno.ENOTSUP, "Not supported"))])
+async def test_where_there_are_no_locks_there_is_none(
+    fcntl: OtherLocks | None, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_file, "_fcntl", fcntl)
+    monkeypatch.setattr(results_file, "_msvcrt", None)
+    file = await ResultsFile.open(path)
+    assert await run(CLIENT, [], path) == []
+    file.close()
+
+
+def swapped(two_lines: bytes) -> bytes:
+    """The two lines the other way round, each where the other was."""
+    first, second = two_lines.splitlines()
+    size = max(len(first), len(second))
+    return second.ljust(size) + b"\n" + first.ljust(size) + b"\n"
+
+
+def padded(two_lines: bytes) -> bytes:
+    """The two lines with the same length."""
+    return b"".join(reversed(swapped(two_lines).splitlines(keepends=True)))
+
+
+def cut(lines: bytes) -> bytes:
+    """Without the second line's second half."""
+    return lines[: len(lines) // 4 * 3]
+
+
+def emptied(_: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("change", [swapped, cut, emptied])
+async def test_a_file_that_is_changed_under_a_run_is_named(
+    change: Callable[[bytes], bytes], two_lines: bytes, path: Path, sim: Simulator
+) -> None:
+    whole = padded(two_lines)
+    write_file(path, whole)
+    async with (
+        client_of(sim.url) as client,
+        client.generate_many_async(["one", "two"], results_file=path) as results,
+    ):
+        write_file(path, change(whole))
+        with pytest.raises(DhenaraStreamError, match=r"results\.jsonl: was changed while"):
+            await take_all(results, [])
+    assert len(sim.requests) == 2
+
+
+async def test_a_file_that_can_no_longer_be_read_is_named(
+    two_lines: bytes, path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert two_lines
+    monkeypatch.setattr(ResultsFile, "_get", broken)
+    async with client_of(sim.url) as client:
+        await fail(run(client, ["one"], path), r"results\.jsonl: Input/output error")
+
+
 class Slowly:
     """A file that takes three bytes at a time."""
 
@@ -915,8 +1265,8 @@ class Slowly:
     def write(self, data: bytes) -> int:
         return int(self._file.write(data[:3]))
 
-    def close(self) -> None:
-        self._file.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 async def test_what_the_system_takes_in_pieces_is_written_whole(
@@ -926,7 +1276,7 @@ async def test_what_the_system_takes_in_pieces_is_written_whole(
 
     def slowly(self: Path, mode: str, **options: Any) -> Any:
         file: Any = opened(self, mode, **options)
-        return Slowly(file) if options else file
+        return Slowly(file) if mode == "a+b" else file
 
     monkeypatch.setattr(Path, "open", slowly)
     async with Simulator() as sim, client_of(sim.url) as client:

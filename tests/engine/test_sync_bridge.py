@@ -33,6 +33,7 @@ from engine.support import (
     open_files,
     sync_client,
     text_of,
+    text_so_far,
 )
 from engine.test_connections import echo, remains
 
@@ -45,6 +46,7 @@ from dhenara_stream import (
 )
 from dhenara_stream.engine.stream import ChatStream
 from dhenara_stream.engine.sync import (
+    HIGH_WATER,
     SyncChatStream,
     _Link,  # pyright: ignore[reportPrivateUsage]
 )
@@ -881,3 +883,16 @@ def test_an_async_client_after_a_fork() -> None:
         assert done.stderr == ""
         assert len(sim.requests) == 3
         assert sim.connections.accepted == 2
+
+
+def test_a_snapshot_has_what_has_arrived_and_was_not_handed_over() -> None:
+    words = " ".join(["one"] * 400)
+    with Simulator(Answer(words), wire="all") as sim, sync_client(sim.url) as client:
+        response = client.generate(prompt="Hi")
+        next(response.stream_generator)
+        # The pump alone stops at the upper mark, and nothing is taken here.
+        while text_so_far(response).count("one") < 2 * HIGH_WATER:
+            pass
+        assert is_complete(list(response.stream_generator))
+        assert text_so_far(response) == words
+    assert text_so_far(response) == words

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from engine.support import KEY, LONG, ctrl_c_when, needs_signals, sync_client
 from engine.test_sync_bridge import (
@@ -23,7 +24,12 @@ from dhenara_stream import ConfigError, InvalidRequestError, StreamInterrupted, 
 from dhenara_stream.engine.many import ManyCalls
 from dhenara_stream.engine.sync_many import SyncManyResults
 from dhenara_stream.simulator import Fault, RecordedRequest, Respond, Silence, Simulator
-from dhenara_stream.types import AIModelCallRequest, AIModelCallResult, AIModelCallsProgress
+from dhenara_stream.types import (
+    AIModelCallRequest,
+    AIModelCallResult,
+    AIModelCallsProgress,
+    SyncResults,
+)
 
 __all__ = ["no_thread_is_left"]  # used by each test here, too
 
@@ -126,6 +132,28 @@ def test_requests_are_taken_in_the_caller_s_thread_as_places_become_free() -> No
         assert results.progress.total is None
 
 
+def test_a_result_is_handed_out_before_more_slow_requests_are_waited_for() -> None:
+    pulled = 0
+
+    def slowly() -> Iterator[str]:
+        nonlocal pulled
+        while True:  # each takes longer than the call before it
+            deadline = time.monotonic() + 2
+            while results.progress.done < pulled:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            pulled += 1
+            yield f"{pulled}"
+
+    with Simulator() as sim, sync_client(sim.url) as client:
+        results = client.generate_many(slowly(), concurrency=4)
+        with results:
+            assert next(results).index == 0
+            assert pulled == 2
+            assert next(results).index == 1
+            assert pulled == 3
+
+
 def test_what_the_requests_raise_is_raised_after_the_results() -> None:
     def broken() -> Iterator[Any]:
         yield AIModelCallRequest(id="a", prompt="one")
@@ -180,10 +208,11 @@ def test_what_is_finished_is_not_sent_again(tmp_path: Path) -> None:
 def test_another_file_is_an_error_at_the_first_result(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("remember the milk")
-    results = sync_client("http://127.0.0.1:9").generate_many(["a"], results_file=path)
-    with pytest.raises(ConfigError, match=r"notes\.txt, line 1"):
-        next(results)
-    assert list(results) == []
+    with sync_client("http://127.0.0.1:9") as client:
+        results = client.generate_many(["a"], results_file=path)
+        with pytest.raises(ConfigError, match=r"notes\.txt, line 1"):
+            next(results)
+        assert list(results) == []
 
 
 def test_an_async_iterable_is_for_async_clients() -> None:
@@ -221,9 +250,12 @@ def test_results_that_are_never_read_cost_nothing() -> None:
     client = sync_client("http://127.0.0.1:9")
     with client.generate_many(["a"]) as results:
         pass
+    assert isinstance(results, SyncManyResults)
     results.abandon()
     del results
-    client.generate_many(["a"]).abandon()
+    unread = client.generate_many(["a"])
+    assert isinstance(unread, SyncManyResults)
+    unread.abandon()
     assert background_threads() == []
 
 
@@ -261,6 +293,52 @@ def test_closing_the_client_ends_its_calls() -> None:
                 rest.result(5)
         wait_for_idle(sim)
         assert len(list(client.generate_many(["a"]))) == 1
+
+
+def test_a_client_that_was_closed_between_two_results_says_so() -> None:
+    with Simulator(LONG, faults=stuck) as sim:
+        client = sync_client(sim.url)
+        results = client.generate_many(["a", "stuck"])
+        assert next(results).index == 0
+        client.close()
+        assert background_threads() == []  # the loop has ended
+        with pytest.raises(StreamInterrupted, match="client was closed"):
+            next(results)
+        assert list(results) == []
+
+
+def test_work_that_the_end_of_the_loop_cuts_off_says_so() -> None:
+    begun = threading.Event()
+
+    async def forever() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    client = sync_client("http://127.0.0.1:9")
+    bridge = client._bridge  # pyright: ignore[reportPrivateUsage]
+    guest = bridge.guest(anyio.sleep_forever, lambda: None)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(guest.ask, forever)
+        assert begun.wait(2)
+        client.close()
+        with pytest.raises(StreamInterrupted, match="client was closed"):
+            asked.result(2)
+    guest.close()
+
+
+def test_a_request_that_comes_after_the_client_was_closed_is_not_sent() -> None:
+    def closing() -> Iterator[str]:
+        yield "a"
+        client.close()
+        yield "b"
+
+    with Simulator() as sim, sync_client(sim.url) as other, sync_client(sim.url) as client:
+        assert len(list(other.generate_many(["x"]))) == 1  # keeps the loop
+        results = client.generate_many(closing(), concurrency=1)
+        assert next(results).index == 0
+        with pytest.raises(StreamInterrupted, match="client was closed"):
+            next(results)
+        assert [prompt_of(request) for request in sim.requests] == ["x", "a"]
 
 
 def test_many_runs_of_one_client_at_once() -> None:
@@ -305,7 +383,7 @@ def test_ctrl_c_while_waiting_for_a_result(tmp_path: Path) -> None:
 def test_ctrl_c_in_the_body_of_the_loop() -> None:
     read, never = threading.Event(), threading.Event()
 
-    def loop(results: SyncManyResults) -> None:
+    def loop(results: SyncResults) -> None:
         for _ in results:
             read.set()
             never.wait(5)
@@ -412,6 +490,29 @@ def test_a_forked_child_leaves_its_parent_s_calls_alone() -> None:
         done = run(script, sim.url)
         assert done.stdout.split() == ["child", "parent"]
         assert done.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="no fork here")
+def test_a_forked_child_does_not_warn_of_its_parent_s_results() -> None:
+    script = """
+        import gc, warnings
+        client = sync_client(sys.argv[2])
+        results = client.generate_many(["a", "b", "c"], concurrency=1)
+        next(results)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+        if not child:
+            warnings.simplefilter("always", ResourceWarning)
+            del results
+            gc.collect()
+            sys.stderr.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert len(list(results)) == 2
+    """
+    with Simulator() as sim:
+        done = run(script, sim.url)
+        assert (done.stdout, done.stderr) == ("", "")
 
 
 async def test_inside_a_running_event_loop(tmp_path: Path) -> None:

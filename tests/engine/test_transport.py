@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import gzip
 import math
+import select
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import anyio.abc
@@ -23,9 +26,11 @@ from engine.support import (
     WHOLE,
     Peer,
     client_of,
+    error_of,
     error_type,
     http_response,
     is_complete,
+    lasting,
     peer,
     read,
     read_request,
@@ -101,6 +106,7 @@ async def test_after_a_whole_response_the_connection_is_used_again(response: byt
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + WHOLE, id="no length"),
         pytest.param(chunked(WHOLE, head=b"connection: Close\r\n"), id="connection: close"),
         pytest.param(chunked(WHOLE) + b"HTTP/1.1 200 OK", id="more than asked for"),
+        pytest.param(chunked(WHOLE, head=b"content-length: 7\r\n"), id="two lengths"),
     ],
 )
 async def test_after_other_responses_the_connection_is_closed(response: bytes) -> None:
@@ -123,6 +129,84 @@ async def test_a_status_without_body_is_not_waited_for(status: int) -> None:
         assert error_type(items) == "UnexpectedResponse"
 
 
+async def test_more_than_a_body_that_is_empty_closes_the_connection() -> None:
+    connections = own()
+    async with answers(b"HTTP/1.1 401 X\r\ncontent-length: 0\r\n\r\n{}") as server:
+        for _ in range(2):
+            assert await take(connections, server.url) == b""
+        assert server.connections == 2
+        await connections.aclose()
+
+
+class Talkative:
+    """A server in a thread of its own, which says more than it was asked, when it is told to."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        self.more, self.done = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        kept: list[socket.socket] = []
+        for _ in range(2):
+            connection, _ = self._listener.accept()
+            kept.append(connection)
+            self.connections += 1
+            connection.recv(65536)
+            connection.sendall(http_response(WHOLE))
+            self.more.wait(5)
+            connection.sendall(http_response(b"not what was asked"))
+            self.done.set()
+        for connection in kept:
+            connection.close()
+
+
+async def test_what_came_while_the_event_loop_stood_still_is_no_answer_to_the_next_request() -> (
+    None
+):
+    connections = own()
+    with Talkative() as server:
+        assert await take(connections, server.url) == WHOLE
+        server.more.set()
+        server.done.wait(5)  # nothing else runs: the event loop has not seen it
+        assert await take(connections, server.url) == WHOLE
+        assert server.connections == 2
+        await connections.aclose()
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_what_came_beside_an_answer_over_tls_is_none_to_the_next_request(pieces: int) -> None:
+    connections = Connections(network(), trusted)
+    said = anyio.Event()
+
+    async def behave(stream: TLSStream, _: int) -> None:
+        await read_request(stream)
+        both = http_response(WHOLE), http_response(b"not what was asked")
+        for data in both if pieces == 2 else [b"".join(both)]:
+            await stream.send(data)
+        said.set()
+        await stream.receive()
+
+    async with secure_peer(behave) as server:
+        for _ in range(2):
+            assert await take(connections, server.url) == WHOLE
+            await said.wait()
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+        assert server.connections == 2
+        await connections.aclose()
+
+
 @pytest.mark.parametrize(
     "response",
     [b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"SSH-2.0-OpenSSH\r\n\r\n", b""],
@@ -138,6 +222,35 @@ async def test_a_compressed_body_is_unpacked() -> None:
     packed = gzip.compress(WHOLE)
     async with answers(chunked(packed, head=b"content-encoding: gzip\r\n")) as server:
         assert await said(server.url) == ["Hello"]
+
+
+async def test_a_body_that_is_compressed_twice_is_refused() -> None:
+    async with (
+        answers(chunked(WHOLE, head=b"content-encoding: gzip, br\r\n")) as server,
+        client_of(server.url) as client,
+    ):
+        items = await read(await client.generate_async(prompt="Hi"))
+        assert error_type(items) == "ProtocolError"
+        assert "more than once" in error_of(items)["message"]
+
+
+async def test_a_compressed_body_that_is_left_early_is_closed() -> None:
+    packed = gzip.compress(WHOLE * 2000)
+    over = anyio.Event()
+
+    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(chunked(packed, head=b"content-encoding: gzip\r\n", end=b""))
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await stream.receive()
+        over.set()
+
+    async with peer(behave) as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async with response.stream_generator as items:
+            await anext(items)
+        with anyio.fail_after(5):
+            await over.wait()
 
 
 class Refusing:
@@ -464,6 +577,53 @@ async def test_a_read_with_an_earlier_deadline_than_the_last_ends_at_its_own() -
     await exchange(behave, use)
 
 
+async def test_small_requests_go_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_own_means = network()
+    if isinstance(by_own_means, AnyioNetwork):
+        return
+    loop: Any = anyio.lowlevel.current_token().native_token
+    connect = loop.sock_connect
+    connected: list[socket.socket] = []
+
+    async def sock_connect(connecting: socket.socket, address: Any) -> None:
+        connected.append(connecting)
+        await connect(connecting, address)
+
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+
+    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
+        await stream.receive()
+
+    async def use(source: Source) -> None:
+        (it,) = connected
+        assert it.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    await exchange(behave, use)
+
+
+async def test_where_there_is_no_poll_another_call_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "poll")
+
+    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
+        await stream.receive()
+        await stream.send(b"news")
+        await stream.receive()
+
+    async def use(source: Source) -> None:
+        assert source.is_idle()
+        await source.write(b"go")
+        while source.is_idle():
+            await anyio.lowlevel.checkpoint()
+
+    await exchange(behave, use)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+async def test_a_name_that_is_none_is_an_error(host: str) -> None:
+    with pytest.raises(httpx.ConnectError):
+        await network().connect(host, 80, None)
+
+
 async def test_it_is_known_when_bytes_came_in_that_are_read_later() -> None:
     async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
         await stream.send(b"early")
@@ -472,6 +632,8 @@ async def test_it_is_known_when_bytes_came_in_that_are_read_later() -> None:
     async def use(source: Source) -> None:
         before = anyio.current_time()
         while source.is_idle():
+            await anyio.lowlevel.checkpoint()
+        for _ in range(3):  # the event loop takes what the system has
             await anyio.lowlevel.checkpoint()
         there = anyio.current_time()
         while anyio.current_time() < there + 0.01:
@@ -574,6 +736,9 @@ async def test_a_connection_is_dropped_from_any_thread() -> None:
         closed = anyio.Event()
         assert source.is_idle()
         await anyio.to_thread.run_sync(source.drop)
+        for _ in range(3):  # the event loop closes at the end of a turn
+            await anyio.lowlevel.checkpoint()
+        assert not source.is_idle()
         with anyio.fail_after(5):
             await closed.wait()
 
@@ -611,6 +776,50 @@ async def test_a_host_with_a_silent_address_is_reached_at_its_other_one(
         await source.aclose()
 
 
+async def test_a_race_that_fails_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_own_means = network()
+    if isinstance(by_own_means, AnyioNetwork):
+        return
+    loop: Any = anyio.lowlevel.current_token().native_token
+    connect = loop.sock_connect
+    connected: list[socket.socket] = []
+
+    async def sock_connect(connecting: socket.socket, address: tuple[str, int]) -> None:
+        if address[0] == "127.0.0.2":
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise ZeroDivisionError
+        connected.append(connecting)
+        await connect(connecting, address)
+
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+    monkeypatch.setattr(loop, "getaddrinfo", two_addresses)
+    monkeypatch.setattr("dhenara_stream.engine.asyncio_source._HAPPY_EYEBALLS_DELAY", 0.01)
+    async with answers(http_response(WHOLE)) as server:
+        with pytest.raises(ExceptionGroup):
+            await by_own_means.connect("several.invalid", port_of(server), None)
+    assert [it.fileno() for it in connected] == [-1]
+
+
+async def test_a_host_whose_several_addresses_refuse_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if isinstance(network(), AnyioNetwork):
+        return
+    loop: Any = anyio.lowlevel.current_token().native_token
+    monkeypatch.setattr(loop, "getaddrinfo", two_addresses)
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # and does not listen
+        with pytest.raises(httpx.ConnectError, match=r"refused|Connect call failed"):
+            await network().connect("several.invalid", taken.getsockname()[1], None)
+
+
+async def two_addresses(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    return [(*kind, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+
 async def test_a_host_whose_addresses_all_refuse_is_an_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
@@ -645,35 +854,98 @@ async def test_a_call_that_is_cancelled_while_it_connects_leaves_no_socket(
         assert {it.fileno() for it in connected} == {-1}
 
 
-@pytest.mark.parametrize("kind", ["trusted", "not trusted", "no TLS"])
-async def test_tls_is_spoken_where_the_url_says_so(kind: str) -> None:
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_side.load_cert_chain(HERE / "signed.pem")
-    client_side = ssl.create_default_context(
-        cafile=str(HERE / "authority.pem") if kind == "trusted" else None
-    )
+# --- TLS
 
-    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
-        if kind == "no TLS":
-            await stream.receive()
-            return
+
+def trusted() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(HERE / "authority.pem"))
+
+
+@asynccontextmanager
+async def secure_peer(behave: Callable[[TLSStream, int], Awaitable[None]]) -> AsyncIterator[Peer]:
+    """A peer that speaks TLS, for localhost."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(HERE / "signed.pem")
+
+    async def securely(stream: anyio.abc.SocketStream, number: int) -> None:
         try:
-            secure = await TLSStream.wrap(stream, server_side=True, ssl_context=server_side)
+            secure = await TLSStream.wrap(
+                stream, server_side=True, ssl_context=context, standard_compatible=False
+            )
         except ssl.SSLError:
             return
-        for _ in range(2):
-            await read_request(secure)
-            await secure.send(http_response(LONG))
-        await secure.receive()
+        await behave(secure, number)
 
-    connections = Connections(network(), lambda: client_side)
-    async with peer(behave) as server:
-        url = server.url.replace("http://127.0.0.1", "https://localhost")
-        if kind == "trusted":
-            for _ in range(2):
-                assert await take(connections, url) == LONG
-            assert server.connections == 1
-        else:
-            with pytest.raises(httpx.ConnectError):
-                await take(connections, url)
+    async with peer(securely) as server:
+        server.url = server.url.replace("http://127.0.0.1", "https://localhost")
+        yield server
+
+
+async def answer_long(stream: TLSStream, _: int) -> None:
+    for _ in range(2):
+        await read_request(stream)
+        await stream.send(http_response(LONG))
+    await stream.receive()
+
+
+async def test_tls_is_spoken_where_the_url_says_so() -> None:
+    connections = Connections(network(), trusted)
+    async with secure_peer(answer_long) as server:
+        for _ in range(2):
+            assert await take(connections, server.url) == LONG
+        assert server.connections == 1
         await connections.aclose()
+
+
+async def test_who_is_not_trusted_is_not_spoken_to() -> None:
+    async with secure_peer(answer_long) as server:
+        with pytest.raises(httpx.ConnectError):
+            await take(own(), server.url)
+
+
+async def test_who_speaks_no_tls_is_not_spoken_to() -> None:
+    async def behave(stream: anyio.abc.SocketStream, _: int) -> None:
+        await stream.receive()
+
+    async with peer(behave) as server:
+        with pytest.raises(httpx.ConnectError):
+            await take(own(), server.url.replace("http:", "https:"))
+
+
+async def test_what_a_peer_sent_over_tls_before_it_hung_up_is_read_by_a_reader_that_is_late() -> (
+    None
+):
+    over = anyio.Event()
+
+    async def behave(stream: TLSStream, _: int) -> None:
+        await read_request(stream)
+        await stream.send(http_response(LONG))
+        await stream.transport_stream.aclose()
+        over.set()
+
+    connections = Connections(network(), trusted)
+    async with secure_peer(behave) as server:
+        body = await body_of(connections, server.url)
+        got = await body.read(math.inf) or b""
+        with anyio.move_on_after(1):  # where the sender is not stopped by the late reader
+            await over.wait()
+        while data := await body.read(math.inf):
+            got += data
+        assert got == LONG
+        await body.aclose()
+        await connections.aclose()
+
+
+async def test_the_first_event_is_waited_for_as_long_over_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(stream: TLSStream, _: int) -> None:
+        await read_request(stream)
+        await anyio.sleep_forever()
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(HERE / "authority.pem"))
+    settings: dict[str, Any] = {"first_event_timeout": 0.3, "retries": 1}
+    async with secure_peer(behave) as server, client_of(server.url, **settings) as client:
+        async with lasting(0.3):
+            items = await read(await client.generate_async(prompt="Hi"))
+        assert error_type(items) == "FirstEventTimeout"

@@ -23,7 +23,10 @@ from dhenara_stream.types import (
     AIModelAPIProviderEnum,
     AIModelCallConfig,
     AIModelCallResponse,
+    AIModelCallResult,
+    AIModelCallsProgress,
     AIModelEndpoint,
+    AsyncResults,
     AsyncStream,
     BaseAIModel,
     ChatResponse,
@@ -47,6 +50,7 @@ from dhenara_stream.types import (
     StreamingChatResponse,
     StreamItem,
     StructuredOutputConfig,
+    SyncResults,
     SyncStream,
     SystemInstruction,
     ToolCallResult,
@@ -163,6 +167,29 @@ async def asynchronous(client: AIModelClient) -> None:
             async for item in stream:
                 read_item(item)
             await stream.aclose()
+
+
+def many(client: AIModelClient) -> None:
+    """The results of many calls of a sync client."""
+    results = client.generate_many(["a", {"text": "b"}], results_file="done.jsonl")
+    assert_type(results, SyncResults)
+    with results as entered:
+        for result in entered:
+            assert_type(result, AIModelCallResult)
+        assert_type(next(entered), AIModelCallResult)
+        assert_type(entered.progress, AIModelCallsProgress)
+    results.close()
+
+
+async def many_asynchronous(client: AIModelClient) -> None:
+    """The results of many calls of an async client."""
+    results = client.generate_many_async(["a", Prompt(text="b")])
+    assert_type(results, AsyncResults)
+    async with results as entered:
+        async for result in entered:
+            assert_type(result, AIModelCallResult)
+        assert_type(await anext(entered), AIModelCallResult)
+        assert_type(entered.progress, AIModelCallsProgress)
 
 
 def relayed(item: StreamingChatResponse) -> None:

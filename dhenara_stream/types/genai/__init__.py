@@ -50,6 +50,7 @@ from .dhenara.response import (
     AIModelCallResponseMetaData,
     AIModelCallResult,
     AIModelCallsProgress,
+    AsyncResults,
     AsyncStream,
     CallTiming,
     ChatMessageContentPart,
@@ -78,6 +79,7 @@ from .dhenara.response import (
     FinishReason,
     StreamingChatResponse,
     StreamItem,
+    SyncResults,
     SyncStream,
 )
 
@@ -96,6 +98,7 @@ __all__ = [
     "AIModelFunctionalTypeEnum",
     "AIModelProviderEnum",
     "ArtifactConfig",
+    "AsyncResults",
     "AsyncStream",
     "BaseAIModel",
     "CacheControl",
@@ -144,6 +147,7 @@ __all__ = [
     "StreamItem",
     "StreamingChatResponse",
     "StructuredOutputConfig",
+    "SyncResults",
     "SyncStream",
     "SystemInstruction",
     "TextTemplate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dhenara_stream.errors import ConfigError
 from dhenara_stream.types.shared.base import InputModel
 
 __all__ = ["AIModelCallRequest"]
@@ -25,3 +26,15 @@ class AIModelCallRequest(InputModel, kw_only=True):
     context: Any = None
     instructions: Any = None
     messages: Any = None
+
+    def check(self) -> None:
+        """The name is told in logs and files, so it has to be text.
+
+        Raises:
+            ConfigError: If it has half a character, as names of files may.
+        """
+        try:
+            (self.id or "").encode()
+        except UnicodeEncodeError as error:
+            message = f"AIModelCallRequest.id: {self.id!r} is no text: {error.reason}"
+            raise ConfigError(message) from None

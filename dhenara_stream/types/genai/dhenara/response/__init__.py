@@ -28,7 +28,7 @@ from ._items import (
     ChatResponseToolCallContentItemDelta,
     ChatResponseToolCallResult,
 )
-from ._many import AIModelCallResult, AIModelCallsProgress
+from ._many import AIModelCallResult, AIModelCallsProgress, AsyncResults, SyncResults
 from ._status import CallTiming, ChunkGaps, ExternalApiCallStatus, ExternalApiCallStatusEnum
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "AIModelCallResponseMetaData",
     "AIModelCallResult",
     "AIModelCallsProgress",
+    "AsyncResults",
     "AsyncStream",
     "CallTiming",
     "ChatMessageContentPart",
@@ -64,5 +65,6 @@ __all__ = [
     "FinishReason",
     "StreamItem",
     "StreamingChatResponse",
+    "SyncResults",
     "SyncStream",
 ]

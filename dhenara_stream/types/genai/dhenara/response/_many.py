@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
 from dhenara_stream.errors import DhenaraStreamError
 from dhenara_stream.types.shared.base import BaseModel
 
 from ._call import AIModelCallResponse
 
-__all__ = ["AIModelCallResult", "AIModelCallsProgress"]
+__all__ = ["AIModelCallResult", "AIModelCallsProgress", "AsyncResults", "SyncResults"]
 
 
 class AIModelCallResult(BaseModel, kw_only=True):
@@ -57,3 +61,36 @@ class AIModelCallsProgress(BaseModel, kw_only=True):
     def waiting(self) -> int | None:
         """Requests whose turn has not come; ``None`` if nobody knows."""
         return None if self.total is None else max(self.total - self.done - self.running, 0)
+
+
+class AsyncResults(Protocol):
+    """What ``generate_many_async`` returns: a context manager, and in it an async iterator."""
+
+    @property
+    def progress(self) -> AIModelCallsProgress: ...
+    def __aiter__(self) -> AsyncIterator[AIModelCallResult]: ...
+    async def __anext__(self) -> AIModelCallResult: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None: ...
+
+
+class SyncResults(Protocol):
+    """What ``generate_many`` returns: an iterator and a context manager."""
+
+    @property
+    def progress(self) -> AIModelCallsProgress: ...
+    def __iter__(self) -> Iterator[AIModelCallResult]: ...
+    def __next__(self) -> AIModelCallResult: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
