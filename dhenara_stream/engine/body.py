@@ -94,7 +94,7 @@ class _HTTPXBody:
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
         self.arrived = 0.0
         self._chunks = chunks
-        self._scope: anyio.CancelScope | None = None
+        self._scope = anyio.CancelScope()  # of the last read
 
     async def start(self) -> None:
         """Let the event loop know the generator.
@@ -106,18 +106,14 @@ class _HTTPXBody:
     async def read(self, deadline: float) -> bytes | None:
         """As that of :class:`Body`."""
         with anyio.CancelScope(deadline=deadline) as self._scope:
-            try:
-                data = await anext(self._chunks, None)
-                self.arrived = anyio.current_time()
-                return data
-            finally:
-                self._scope = None
+            data = await anext(self._chunks, None)
+            self.arrived = anyio.current_time()
+            return data
         raise Expired
 
     def interrupt(self) -> None:
         """As that of :class:`Body`."""
-        if self._scope is not None:
-            self._scope.cancel()
+        self._scope.cancel()
 
     async def aclose(self) -> None:
         """As that of :class:`Body`."""

@@ -95,11 +95,10 @@ class AsyncChatStream:
             self._core.drop()
 
     def __del__(self) -> None:
-        if sys.is_finalizing():
-            return
         ended = self._core.ended
-        self._core.drop()
-        if not ended:
+        if (self._core.is_open or not ended) and not sys.is_finalizing():
+            self._core.drop()
+        if not ended and not sys.is_finalizing():
             warnings.warn(
                 f"unclosed stream {self!r}; use `async with response.stream_generator`",
                 ResourceWarning,

@@ -896,3 +896,24 @@ def test_a_snapshot_has_what_has_arrived_and_was_not_handed_over() -> None:
         assert is_complete(list(response.stream_generator))
         assert text_so_far(response) == words
     assert text_so_far(response) == words
+
+
+def test_a_snapshot_can_be_taken_on_the_event_loops_own_thread() -> None:
+    with Simulator(LONG, tokens_per_second=SLOW) as sim, sync_client(sim.url) as client:
+        response = client.generate(prompt="Hi")
+        next(response.stream_generator)
+        portal = client._bridge._leased().portal  # pyright: ignore[reportPrivateUsage]
+        assert portal.call(text_so_far, response)
+        response.stream_generator.close()
+
+
+def test_in_a_forked_child_a_snapshot_does_not_wait_for_its_parents_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Simulator(LONG, tokens_per_second=SLOW) as sim, sync_client(sim.url) as client:
+        response = client.generate(prompt="Hi")
+        next(response.stream_generator)
+        with monkeypatch.context() as as_in_a_child:
+            as_in_a_child.setattr(response.stream_generator, "_pid", -1)
+            assert text_so_far(response)
+        response.stream_generator.close()

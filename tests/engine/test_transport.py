@@ -897,6 +897,11 @@ async def test_tls_is_spoken_where_the_url_says_so() -> None:
         await connections.aclose()
 
 
+async def test_an_address_with_a_zone_is_looked_up() -> None:
+    with pytest.raises(httpx.ConnectError):
+        await network().connect("fe80::1%no-such-zone", 9, None)
+
+
 async def test_who_is_not_trusted_is_not_spoken_to() -> None:
     async with secure_peer(answer_long) as server:
         with pytest.raises(httpx.ConnectError):
