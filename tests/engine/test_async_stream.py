@@ -969,10 +969,10 @@ async def test_an_error_that_a_snapshot_meets_comes_after_what_came_before_it() 
 
 
 async def test_a_loop_over_an_answer_that_is_all_there_may_be_left_early() -> None:
-    async with Simulator(Answer("One two three")) as sim, client_of(sim.url) as client:
+    serving, _ = all_at_once(WHOLE)
+    async with serving as server, client_of(server.url) as client:
         response = await client.generate_async(prompt="Hi")
         async for _ in response.stream_generator:
-            response.snapshot()
             break
         with pytest.raises(UsageError):
             await anext(response.stream_generator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import closing
 from typing import Any
 from urllib.parse import unquote
 
@@ -317,7 +318,8 @@ def invoked(sim: Simulator, model: str = MODEL, **fields: Any) -> list[dict[str,
     response = aws(sim).invoke_model_with_response_stream(
         modelId=model, body=json.dumps({**BODY, **fields})
     )
-    return [json.loads(event["chunk"]["bytes"]) for event in response["body"]]
+    with closing(response["body"]) as body:
+        return [json.loads(event["chunk"]["bytes"]) for event in body]
 
 
 @pytest.mark.parametrize("sim", [{"answers": SCRIPT, "wire": 13}], indirect=True)
