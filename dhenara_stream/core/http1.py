@@ -94,7 +94,8 @@ class ChunkedBody(UnsizedBody):
         """As that of :class:`UnsizedBody`."""
         pieces: list[bytes] = []
         try:
-            self._read(data, pieces)
+            if not self.error:
+                self._read(data, pieces)
         except ValueError as error:
             self.error = str(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

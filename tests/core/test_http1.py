@@ -97,6 +97,13 @@ def test_what_is_no_size_of_a_chunk_is_an_error_after_what_came_before(size: byt
     assert not body.ended
 
 
+def test_after_an_error_there_is_nothing_more() -> None:
+    body = ChunkedBody()
+    assert read(body, b"\r\n3\r\nabc\r\n0\r\n\r\n", [1, 1]) == b""
+    assert body.error
+    assert not body.ended
+
+
 def test_sizes_may_have_extensions_and_blanks_after_them() -> None:
     body = ChunkedBody()
     assert body.feed(b'2;a=1\r\nab\r\n1;b="c;d" \r\nc\r\n3 \t\r\ndef\r\n0;e\r\n\r\n') == b"abcdef"
