@@ -390,8 +390,8 @@ class Worker:
             pieces.append(line["piece"])
 
     def _start(self) -> Place:
-        script = str(ROOT / "benchmarks" / "peers.py")
-        place = self._place = Place(self.client.place, [script, self.client.id])
+        arguments = ["-m", "benchmarks.peers", self.client.id]
+        place = self._place = Place(self.client.place, arguments)
         self.versions = place.started()
         # The first call imports what the client needs, and does not count.
         with Simulator(Answer("Hello")) as sim:

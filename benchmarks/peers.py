@@ -7,7 +7,7 @@ have the same settings: the read timeout of the row, three requests in all, no o
 As a script this file is the worker for one client, also where only that client is installed: it
 imports nothing but what that client needs, and reads and writes lines of JSON.
 
-    python benchmarks/peers.py "anthropic/anthropic create"
+    python -m benchmarks.peers "anthropic/anthropic create"
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from benchmarks.places import Report, answering
 
 __all__ = ["CLIENTS", "Ask", "Client", "brief"]
 
@@ -538,7 +539,7 @@ def _said(error: BaseException) -> str:
     return "\n".join(f"{one!r} {one}" for one in found)
 
 
-def outcome(client: Client, ask: Ask, report: Callable[[Mapping[str, Any]], None]) -> None:
+def outcome(client: Client, ask: Ask, report: Report) -> None:
     """Ask once, and report each piece and the end."""
     begun = time.perf_counter()
     end: dict[str, Any] = {"end": "complete"}
@@ -558,17 +559,8 @@ def outcome(client: Client, ask: Ask, report: Callable[[Mapping[str, Any]], None
 def main(argv: Sequence[str]) -> int:
     """Answer each line with the lines of its outcome; first say which versions are here."""
     client = next(one for one in CLIENTS if one.id == argv[0])
-    # What clients print goes elsewhere.
-    with os.fdopen(os.dup(1), "w") as channel:
-        os.dup2(2, 1)
-
-        def report(line: Mapping[str, Any]) -> None:
-            print(json.dumps(line), file=channel, flush=True)
-
-        try:
-            report({"versions": {name: version(name) for name in client.packages}})
-        except PackageNotFoundError as error:
-            report({"missing": error.name})
+    with answering(client.packages) as report:
+        if report is None:
             return 1
         for line in sys.stdin:
             outcome(client, Ask(**json.loads(line)), report)

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "START", "Missing", "Place", "python_of"]
+__all__ = ["ROOT", "START", "Missing", "Place", "Report", "answering", "python_of"]
+
+Report = Callable[[Mapping[str, Any]], None]
 
 ROOT = Path(__file__).resolve().parents[1]
 START = 120.0  # seconds that a process may take to import its client and ask for the first time
@@ -33,6 +37,29 @@ def python_of(place: str | None) -> Path:
     if not python.exists():
         raise Missing(f"no {place}")
     return python
+
+
+@contextmanager
+def answering(packages: Iterable[str]) -> Iterator[Report | None]:
+    """In a process that a :class:`Place` runs: what tells it a line, once the versions are told.
+
+    ``None``, if one of the packages is not installed; that is told too.
+    """
+    # What clients print goes elsewhere.
+    with os.fdopen(os.dup(1), "w") as channel:
+        os.dup2(2, 1)
+
+        def report(line: Mapping[str, Any]) -> None:
+            print(json.dumps(line), file=channel, flush=True)
+
+        try:
+            versions = {name: version(name) for name in packages}
+        except PackageNotFoundError as error:
+            report({"missing": error.name})
+            yield None
+            return
+        report({"versions": versions})
+        yield report
 
 
 class Place:

@@ -526,7 +526,7 @@ IN_THE_WAY = (
     "What stands in the way of those that are not reached, by the profiler:",
     "",
     "- A wake-up for each event (paced, 1,000 streams, trio): a reader by hand does one thing when",
-    "  its bytes come. Ours also looks at its clocks, notes the time, and goes through seven",
+    "  its bytes come. Ours also looks at its clocks, notes the time, and goes through eight",
     "  coroutines from the loop to the socket: 30 to 40 us where the caches are cold. Its cancel",
     "  scope, its timer and the HTTP library are gone already, and the look-ups of the loop. On",
     "  trio a cancel scope for each read is left.",
@@ -547,7 +547,7 @@ INTRODUCTION = (
     "sent. google-genai speaks neither protocol, and is not here.",
     "",
     "To reproduce: `make bench-full`, on a machine that does nothing else; it installs the peers,",
-    "each in an environment of its own. `make bench` takes a minute and a half, and says what got",
+    "each in an environment of its own. `make bench` takes a minute, and says what got",
     "slower than on this page.",
 )
 

@@ -14,16 +14,16 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from benchmarks.clients import CLIENTS, Client
+from benchmarks.places import Report, answering
 from benchmarks.replay import Plan, raise_file_limit, text
 
 __all__ = ["Job"]
@@ -231,7 +231,7 @@ def _failure(error: BaseException) -> Mapping[str, Any]:
     return {"failed": f"{type(error).__name__}: {error}"[:200]}
 
 
-async def _serve(client: Client, url: str, report: Callable[[Mapping[str, Any]], None]) -> None:
+async def _serve(client: Client, url: str, report: Report) -> None:
     async with client.open(url) as ask:  # type: ignore[union-attr]
         for line in sys.stdin:
             try:
@@ -240,7 +240,7 @@ async def _serve(client: Client, url: str, report: Callable[[Mapping[str, Any]],
                 report(_failure(error))
 
 
-def _serve_sync(client: Client, url: str, report: Callable[[Mapping[str, Any]], None]) -> None:
+def _serve_sync(client: Client, url: str, report: Report) -> None:
     with client.open(url) as ask:  # type: ignore[union-attr]
         for line in sys.stdin:
             try:
@@ -254,17 +254,8 @@ def main(argv: Sequence[str]) -> int:
     name, url = argv
     client = next(one for one in CLIENTS if one.id == name)
     raise_file_limit()
-    # What clients print goes elsewhere.
-    with os.fdopen(os.dup(1), "w") as channel:
-        os.dup2(2, 1)
-
-        def report(line: Mapping[str, Any]) -> None:
-            print(json.dumps(line), file=channel, flush=True)
-
-        try:
-            report({"versions": {name: version(name) for name in client.packages}})
-        except PackageNotFoundError as error:
-            report({"missing": error.name})
+    with answering(client.packages) as report:
+        if report is None:
             return 1
         if client.kind == "sync":
             _serve_sync(client, url, report)

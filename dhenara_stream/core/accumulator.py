@@ -365,7 +365,7 @@ class Accumulator:
 
     def add(self, deltas: Sequence[d.Delta]) -> StreamingChatResponse | None:
         """Take what an event says; a chunk with what is new in it, if it has content."""
-        if len(deltas) == 1:  # nearly all events; in this way for half the price
+        if len(deltas) == 1:  # nearly all events; in this way for two thirds of the price
             delta = deltas[0]
             content = self._handlers[delta.__class__](delta)
             if content is None:

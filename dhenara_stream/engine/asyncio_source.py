@@ -35,7 +35,6 @@ _TLS_RECORD = 16 * 1024
 # After so many seconds a host's next address is tried beside the one that is silent (RFC 8305).
 _HAPPY_EYEBALLS_DELAY = 0.25
 
-
 _Address = tuple[int, tuple[Any, ...]]  # the family, and what a socket calls an address
 
 

@@ -29,7 +29,7 @@ Chunks of one answer follow one another in less; a server that leaves the body o
 def clock() -> Callable[[], float]:
     """The running event loop's clock.
 
-    On asyncio the loop's own method: anyio looks the loop up each time, at twenty times the price.
+    On asyncio the loop's own method: anyio looks the loop up each time, at ten times the price.
     """
     loop = anyio.lowlevel.current_token().native_token
     time: Callable[[], float] | None = getattr(loop, "time", None)

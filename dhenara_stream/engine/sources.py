@@ -169,12 +169,15 @@ class AnyioSource:
         return not (self._holds_bytes() or has_news(self._socket.fileno()))
 
     def _holds_bytes(self) -> bool:
-        """Whether TLS has taken more from the socket than was read."""
+        """Whether TLS has taken more from the socket than was read: bytes, or a goodbye."""
         tls = self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  (this is no Django)
-        try:
-            return tls is not None and bool(tls.read(1))
-        except ssl.SSLWantReadError:
+        if tls is None:
             return False
+        try:
+            tls.read(1)
+        except ssl.SSLError as error:
+            return not isinstance(error, ssl.SSLWantReadError)
+        return True
 
     async def aclose(self) -> None:
         """As that of :class:`Source`."""

@@ -589,7 +589,7 @@ class ChatStream:
 
         This loop is what a stream costs, beside the reading of its bytes. It takes some events at
         a time: chunks that wait for their reader fill the processor's caches and are walked by the
-        garbage collector, which for 400 events doubles their price.
+        garbage collector, which for a thousand events doubles their price.
         """
         decoder, ready = self._decoder, self._ready
         decode, add = decoder.decode, self._answer.add
@@ -633,7 +633,7 @@ class ChatStream:
         self._delivered = True
         if timing.first_content is None:
             timing.first_content = now - clocks.begun
-        if timing.first_answer is None and any(map(_is_answer, list(self._ready)[before:])):
+        if timing.first_answer is None and any(map(_is_answer, islice(self._ready, before, None))):
             timing.first_answer = now - clocks.begun
 
     def _say(self, deltas: Sequence[Delta], *, events: int) -> None:

@@ -426,7 +426,7 @@ class Guest:
         serve: Callable[[], Awaitable[None]],
         stop: Callable[[], object],
     ) -> None:
-        self._bridge = bridge
+        self._bridge = bridge  # while it lives, the loop runs
         self._loop = loop
         self._stop = stop
         self._pid = os.getpid()

@@ -98,7 +98,11 @@ _TABLE: tuple[tuple[type[BaseException], type[DhenaraStreamError], str], ...] = 
     (httpx.ConnectError, ConnectError, "cannot connect to {host}: {what}"),
     (httpx.UnsupportedProtocol, ConfigError, "the base URL is not usable: {what}"),
     (httpx.InvalidURL, ConfigError, "the base URL is not usable: {what}"),
-    (httpx.LocalProtocolError, ConfigError, "the request to {host} is not valid HTTP"),
+    (
+        httpx.LocalProtocolError,
+        ConfigError,
+        "the request to {host} is not valid HTTP; look at the key and config['headers']",
+    ),
     (httpx.DecodingError, ProtocolError, "the body from {host} is wrongly compressed: {what}"),
     (httpx.NetworkError, StreamInterrupted, "the connection to {host} broke: {what}"),
     (httpx.RemoteProtocolError, StreamInterrupted, "the connection to {host} broke off: {what}"),

@@ -8,6 +8,7 @@ import struct
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -248,21 +249,17 @@ def serving(*args: Any, **settings: Any) -> Iterator[Simulator]:
         yield sim
 
 
-class Firehose:
-    """A server in a thread of its own that sends more than anybody wants to read.
-
-    Attributes:
-        sent: How many bytes of the answer the system took so far.
-        blocked: Set once it takes no more.
-    """
+class ThreadedServer(ABC):
+    """A server in a thread of its own, which goes on while the event loop stands still."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.sent = 0
-        self.blocked = threading.Event()
-        self.closed = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread = threading.Thread(target=self.serve, args=(self._listener,), daemon=True)
+
+    @abstractmethod
+    def serve(self, listener: socket.socket) -> None:
+        """What it does, in its thread."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -272,8 +269,23 @@ class Firehose:
         self._listener.close()
         self._thread.join(5)
 
-    def _serve(self) -> None:
-        connection, _ = self._listener.accept()
+
+class Firehose(ThreadedServer):
+    """A server in a thread of its own that sends more than anybody wants to read.
+
+    Attributes:
+        sent: How many bytes of the answer the system took so far.
+        blocked: Set once it takes no more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self.blocked = threading.Event()
+        self.closed = threading.Event()
+
+    def serve(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
         with connection:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + sse(START))

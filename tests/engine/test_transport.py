@@ -11,9 +11,9 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -25,6 +25,7 @@ from anyio.streams.tls import TLSStream
 from engine.support import (
     WHOLE,
     Peer,
+    ThreadedServer,
     client_of,
     error_of,
     error_type,
@@ -47,6 +48,10 @@ from dhenara_stream.engine.sources import AnyioNetwork, Expired, Network, Source
 HERE = Path(__file__).parent
 LONG = b"".join(b"%d," % number for number in range(150_000))  # many records of TLS
 TRUSTING = ssl.create_default_context()
+
+
+# How a connection is made there; elsewhere anyio makes it.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 def answers(*responses: bytes, requests: list[bytes] | None = None) -> Any:
@@ -138,28 +143,18 @@ async def test_more_than_a_body_that_is_empty_closes_the_connection() -> None:
         await connections.aclose()
 
 
-class Talkative:
-    """A server in a thread of its own, which says more than it was asked, when it is told to."""
+class Talkative(ThreadedServer):
+    """Says more than it was asked, when it is told to."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        super().__init__()
         self.connections = 0
         self.more, self.done = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
+    def serve(self, listener: socket.socket) -> None:
         kept: list[socket.socket] = []
         for _ in range(2):
-            connection, _ = self._listener.accept()
+            connection, _ = listener.accept()
             kept.append(connection)
             self.connections += 1
             connection.recv(65536)
@@ -180,6 +175,46 @@ async def test_what_came_while_the_event_loop_stood_still_is_no_answer_to_the_ne
         server.more.set()
         server.done.wait(5)  # nothing else runs: the event loop has not seen it
         assert await take(connections, server.url) == WHOLE
+        assert server.connections == 2
+        await connections.aclose()
+
+
+class SaysGoodbye(ThreadedServer):
+    """Ends TLS after each answer, in the same packet, and leaves the connection open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = self.url.replace("http://127.0.0.1", "https://localhost")
+        self.connections = 0
+
+    def serve(self, listener: socket.socket) -> None:
+        kept: list[ssl.SSLSocket] = []
+        context = of_the_server()
+        for _ in range(2):
+            connection, _ = listener.accept()
+            secure = context.wrap_socket(connection, server_side=True)
+            kept.append(secure)
+            self.connections += 1
+            secure.recv(65536)
+            secure.setsockopt(socket.IPPROTO_TCP, TCP_CORK, 1)
+            secure.sendall(http_response(WHOLE))
+            secure.setblocking(False)
+            with suppress(ssl.SSLWantReadError):
+                secure.unwrap()
+            secure.setsockopt(socket.IPPROTO_TCP, TCP_CORK, 0)
+        for secure in kept:
+            secure.close()
+
+
+TCP_CORK = getattr(socket, "TCP_CORK", 0)
+
+
+@pytest.mark.skipif(not TCP_CORK, reason="nothing makes one packet of two writes here")
+async def test_a_connection_on_which_tls_has_ended_is_not_used_again() -> None:
+    connections = Connections(network(), trusted)
+    with SaysGoodbye() as server:
+        for _ in range(2):
+            assert await take(connections, server.url) == WHOLE
         assert server.connections == 2
         await connections.aclose()
 
@@ -577,10 +612,8 @@ async def test_a_read_with_an_earlier_deadline_than_the_last_ends_at_its_own() -
     await exchange(behave, use)
 
 
+@on_asyncio
 async def test_small_requests_go_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_own_means = network()
-    if isinstance(by_own_means, AnyioNetwork):
-        return
     loop: Any = anyio.lowlevel.current_token().native_token
     connect = loop.sock_connect
     connected: list[socket.socket] = []
@@ -745,12 +778,10 @@ async def test_a_connection_is_dropped_from_any_thread() -> None:
     await exchange(behave, use)
 
 
+@on_asyncio
 async def test_a_host_with_a_silent_address_is_reached_at_its_other_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    by_own_means = network()
-    if isinstance(by_own_means, AnyioNetwork):
-        return  # anyio does it
     loop: Any = anyio.lowlevel.current_token().native_token
     connect = loop.sock_connect
     cancelled: list[str] = []
@@ -771,15 +802,13 @@ async def test_a_host_with_a_silent_address_is_reached_at_its_other_one(
     monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr("dhenara_stream.engine.asyncio_source._HAPPY_EYEBALLS_DELAY", 0.01)
     async with answers(http_response(WHOLE)) as server:
-        source = await by_own_means.connect("several.invalid", port_of(server), None)
+        source = await network().connect("several.invalid", port_of(server), None)
         assert sorted(cancelled) == ["127.0.0.2", "127.0.0.3"]
         await source.aclose()
 
 
+@on_asyncio
 async def test_a_race_that_fails_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_own_means = network()
-    if isinstance(by_own_means, AnyioNetwork):
-        return
     loop: Any = anyio.lowlevel.current_token().native_token
     connect = loop.sock_connect
     connected: list[socket.socket] = []
@@ -798,15 +827,14 @@ async def test_a_race_that_fails_leaves_no_socket(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("dhenara_stream.engine.asyncio_source._HAPPY_EYEBALLS_DELAY", 0.01)
     async with answers(http_response(WHOLE)) as server:
         with pytest.raises(ExceptionGroup):
-            await by_own_means.connect("several.invalid", port_of(server), None)
+            await network().connect("several.invalid", port_of(server), None)
     assert [it.fileno() for it in connected] == [-1]
 
 
+@on_asyncio
 async def test_a_host_whose_several_addresses_refuse_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if isinstance(network(), AnyioNetwork):
-        return
     loop: Any = anyio.lowlevel.current_token().native_token
     monkeypatch.setattr(loop, "getaddrinfo", two_addresses)
     with socket.socket() as taken:
@@ -829,13 +857,11 @@ async def test_a_host_whose_addresses_all_refuse_is_an_error() -> None:
                 await network().connect(host, port, None)
 
 
+@on_asyncio
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_call_that_is_cancelled_while_it_connects_leaves_no_socket(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_own_means = network()
-    if isinstance(by_own_means, AnyioNetwork):
-        return
     loop: Any = anyio.lowlevel.current_token().native_token
     connected: list[socket.socket] = []
     connect = loop.sock_connect
@@ -848,7 +874,7 @@ async def test_a_call_that_is_cancelled_while_it_connects_leaves_no_socket(
                 scope.cancel()
 
             monkeypatch.setattr(loop, "sock_connect", sock_connect)
-            await by_own_means.connect(host, port_of(server), None)
+            await network().connect(host, port_of(server), None)
         for _ in range(3):  # the event loop closes at the end of a turn
             await anyio.lowlevel.checkpoint()
         assert {it.fileno() for it in connected} == {-1}
@@ -861,11 +887,16 @@ def trusted() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(HERE / "authority.pem"))
 
 
+def of_the_server() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(HERE / "signed.pem")
+    return context
+
+
 @asynccontextmanager
 async def secure_peer(behave: Callable[[TLSStream, int], Awaitable[None]]) -> AsyncIterator[Peer]:
     """A peer that speaks TLS, for localhost."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(HERE / "signed.pem")
+    context = of_the_server()
 
     async def securely(stream: anyio.abc.SocketStream, number: int) -> None:
         try:

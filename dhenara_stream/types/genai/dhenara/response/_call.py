@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -75,6 +75,9 @@ StreamItem = (
 )
 
 
+_T_co = TypeVar("_T_co", covariant=True)
+
+
 class AsyncStream(Protocol):
     """The stream of an async client: an async iterator and an async context manager."""
 
@@ -93,14 +96,11 @@ class AsyncStream(Protocol):
     ) -> None: ...
 
 
-class SyncStream(Protocol):
-    """The stream of a sync client: an iterator and a context manager."""
+class SyncHandle(Protocol[_T_co]):
+    """What a sync client's user holds: an iterator and a context manager."""
 
-    @property
-    def status(self) -> ExternalApiCallStatus: ...
-    def snapshot(self) -> AIModelCallResponse: ...
-    def __iter__(self) -> Iterator[StreamItem]: ...
-    def __next__(self) -> StreamItem: ...
+    def __iter__(self) -> Iterator[_T_co]: ...
+    def __next__(self) -> _T_co: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -109,3 +109,11 @@ class SyncStream(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class SyncStream(SyncHandle[StreamItem], Protocol):
+    """The stream of a sync client."""
+
+    @property
+    def status(self) -> ExternalApiCallStatus: ...
+    def snapshot(self) -> AIModelCallResponse: ...

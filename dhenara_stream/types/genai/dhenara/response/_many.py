@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Protocol, Self
 
 from dhenara_stream.errors import DhenaraStreamError
 from dhenara_stream.types.shared.base import BaseModel
 
-from ._call import AIModelCallResponse
+from ._call import AIModelCallResponse, SyncHandle
 
 __all__ = ["AIModelCallResult", "AIModelCallsProgress", "AsyncResults", "SyncResults"]
 
@@ -79,18 +79,8 @@ class AsyncResults(Protocol):
     ) -> bool | None: ...
 
 
-class SyncResults(Protocol):
-    """What ``generate_many`` returns: an iterator and a context manager."""
+class SyncResults(SyncHandle[AIModelCallResult], Protocol):
+    """What ``generate_many`` returns."""
 
     @property
     def progress(self) -> AIModelCallsProgress: ...
-    def __iter__(self) -> Iterator[AIModelCallResult]: ...
-    def __next__(self) -> AIModelCallResult: ...
-    def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
