@@ -106,14 +106,16 @@ class ChunkedBody(UnsizedBody):
         if self._trailers >= 0:
             self._end(data, 0)
             return
-        at = self._go_on(data, pieces) if self._left else 0
+        at = self._left  # where the chunk under way ends, here or after these bytes
+        if at:
+            self._go_on(data, pieces)
         if self._is_plain:
             at = self._read_whole(data, at, pieces)
         size = len(data)
         while at < size:
             begin = data.find(b"\r\n", at) + 2
             if begin < 2:
-                self._keep(data[at:], _MAX_LINE)
+                self._keep(data[at:], _MAX_LINE + 1)  # its CR may have come
                 break
             length = _chunk_size(data[at : begin - 2])
             end = begin + length
@@ -123,8 +125,8 @@ class ChunkedBody(UnsizedBody):
             if not data.startswith(b"\r\n", end):
                 # Cut, in the chunk or within its CRLF; or wrong, which shows there.
                 self._left = length + 2
-                at = begin + self._go_on(data[begin:], pieces)
-                continue
+                self._go_on(data[begin:], pieces)
+                break
             pieces.append(data[begin:end])
             at = end + 2
 
@@ -153,8 +155,8 @@ class ChunkedBody(UnsizedBody):
         """As that of :class:`UnsizedBody`."""
         return "" if self.ended else "the last chunk of the body is missing"
 
-    def _go_on(self, data: bytes, pieces: list[bytes]) -> int:
-        """Read more of the chunk under way; where it ends in these bytes."""
+    def _go_on(self, data: bytes, pieces: list[bytes]) -> None:
+        """Read more of the chunk under way."""
         left = self._left
         if left > 2 and (piece := data[: left - 2]):
             pieces.append(piece)
@@ -162,7 +164,6 @@ class ChunkedBody(UnsizedBody):
         self._left = max(left - len(data), 0)
         if not b"\r\n"[2 - min(left, 2) :].startswith(ending):
             raise ValueError("a chunk of the body does not end where its size says")
-        return left - self._left
 
     def _end(self, data: bytes, at: int) -> None:
         """Read the lines after the last chunk; the blank one is the end."""

@@ -6,9 +6,6 @@ from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder,
 from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
-from .request import build_request
-from .stream import AnthropicDecoder
-
 __all__ = ["AnthropicDialect"]
 
 
@@ -19,10 +16,14 @@ class AnthropicDialect:
 
     def build_request(self, request: ChatRequest) -> WireRequest:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .request import build_request
+
         return build_request(request)
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .stream import AnthropicDecoder
+
         return AnthropicDecoder()
 
     def error(self, reply: ErrorReply) -> ProviderError:

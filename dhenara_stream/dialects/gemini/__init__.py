@@ -6,9 +6,7 @@ from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder,
 from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
-from .request import Quirks, build_request
-from .stream import GeminiDecoder
-from .wire import informed
+from .quirks import Quirks
 
 __all__ = ["GeminiDialect", "Quirks"]
 
@@ -27,12 +25,18 @@ class GeminiDialect:
 
     def build_request(self, request: ChatRequest) -> WireRequest:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .request import build_request
+
         return build_request(request, self.quirks)
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .stream import GeminiDecoder
+
         return GeminiDecoder()
 
     def error(self, reply: ErrorReply) -> ProviderError:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .wire import informed
+
         return informed(reply_error(reply))

@@ -55,9 +55,10 @@ from dhenara_stream.types.genai.dhenara.request import (
 )
 
 from .messages import build_contents, is_prefill
+from .quirks import Quirks
 from .schemas import gemini_schema, names_nothing
 
-__all__ = ["Quirks", "build_request"]
+__all__ = ["build_request"]
 
 MAX_STOPS = 5
 DYNAMIC = -1  # the budget of a model that decides for itself
@@ -66,26 +67,6 @@ MIN_BUDGET = "min_reasoning_tokens"
 """In a model's metadata: the smallest budget it takes, beside 0."""
 MAX_BUDGET = "max_reasoning_tokens"
 """In a model's metadata: the largest budget it takes, where that is less than its settings say."""
-
-
-class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a place that speaks this protocol does in its own way; the Gemini API's by default.
-
-    Attributes:
-        version: The first segment of the path.
-        versions: What ``api_version_override`` may say.
-        models: What stands between the version and the model's name.
-        server_side_tools: It tells what its own tools did, and takes that back.
-        excluded_domains: Its web search can leave out domains.
-        user_label: The label that names the end user, if there are labels for that.
-    """
-
-    version: str = "v1beta"
-    versions: tuple[str, ...] = ("v1", "v1beta")
-    models: str = "models/"
-    server_side_tools: bool = True
-    excluded_domains: bool = False
-    user_label: str | None = None
 
 
 _RESERVED = {

@@ -6,9 +6,7 @@ from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder,
 from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
-from .quirks import Quirks
-from .request import PATH, build_request
-from .stream import OpenAIChatDecoder
+from .quirks import PATH, Quirks
 
 __all__ = ["OpenAIChatDialect", "Quirks"]
 
@@ -29,10 +27,14 @@ class OpenAIChatDialect:
 
     def build_request(self, request: ChatRequest) -> WireRequest:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .request import build_request
+
         return build_request(request, self.quirks, self.path)
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .stream import OpenAIChatDecoder
+
         return OpenAIChatDecoder(lenient_end=self.quirks.lenient_end)
 
     def error(self, reply: ErrorReply) -> ProviderError:

@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Quirks"]
+__all__ = ["PATH", "Quirks"]
+
+PATH = "/v1/chat/completions"
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -43,7 +43,7 @@ from dhenara_stream.types.genai.dhenara.request import SystemInstruction
 
 from .draft import REASONING_FIELDS, ChatDraft
 from .messages import MAX_NAME, Place, build_messages, system_content
-from .quirks import Quirks
+from .quirks import PATH, Quirks
 from .tools import (
     Choice,
     choice_on_wire,
@@ -55,9 +55,8 @@ from .tools import (
     web_search_fields,
 )
 
-__all__ = ["PATH", "build_request"]
+__all__ = ["build_request"]
 
-PATH = "/v1/chat/completions"
 
 DEFAULT_EFFORT = "medium"
 MAX_USER = 128

@@ -6,8 +6,7 @@ from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder,
 from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
-from .request import PATH, Quirks, build_request
-from .stream import OpenAIResponsesDecoder
+from .quirks import PATH, Quirks
 
 __all__ = ["OpenAIResponsesDialect", "Quirks"]
 
@@ -28,10 +27,14 @@ class OpenAIResponsesDialect:
 
     def build_request(self, request: ChatRequest) -> WireRequest:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .request import build_request
+
         return build_request(request, self.quirks, self.path)
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        from .stream import OpenAIResponsesDecoder
+
         return OpenAIResponsesDecoder()
 
     def error(self, reply: ErrorReply) -> ProviderError:
