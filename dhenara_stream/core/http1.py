@@ -1,6 +1,7 @@
-"""The body of an HTTP/1.1 response, taken out of its framing (RFC 9112, sections 6 and 7).
+"""HTTP/1.1 responses: heads that are as usual, and bodies, taken out of their framing (RFC 9112).
 
-Each class reads one body, fed with the bytes that follow the response's head, cut anywhere:
+:func:`plain_head` reads a head, if it is one as all servers send. Each class reads one body, fed
+with the bytes that follow the head, cut anywhere:
 
 - :class:`ChunkedBody`: chunks, each with its size before it; a chunk of size 0 is the end.
 - :class:`SizedBody`: as many bytes as the head said.
@@ -13,9 +14,18 @@ comes before an error is not lost: the call that meets it returns that, and sets
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
-__all__ = ["Body", "ChunkedBody", "SizedBody", "UnsizedBody"]
+import msgspec
+
+__all__ = ["Body", "ChunkedBody", "Head", "SizedBody", "UnsizedBody", "plain_head"]
+
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 [2-5][0-9]{2}(?: [\t -~]*)?\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~]*\r\n)*"
+)
+_STATUS = slice(9, 12)
+_MAX_LENGTH_DIGITS = 18
 
 _MAX_LINE = 4096
 """Of a chunk's size and its extensions, which nobody reads."""
@@ -25,6 +35,49 @@ _MAX_TRAILERS = 16 * 1024
 _TOO_LONG = "a line between the chunks of the body is too long"
 _HEX = b"0123456789abcdefABCDEF"
 _MAX_DIGITS = 16
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The head of a response.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By their names in lower case.
+        rest: The bytes that came after it.
+        persistent: Whether its version of HTTP keeps connections open.
+    """
+
+    status: int
+    headers: dict[str, str]
+    rest: bytes
+    persistent: bool = True
+
+
+def plain_head(data: bytes) -> Head | None:
+    """The head of a response that begins with these bytes, if it is whole and as usual.
+
+    The fast path, at a tenth of the price of h11, which is asked for all others: for what is cut,
+    old, provisional, or in doubt about the length of its body, and for what is wrong.
+    """
+    end = data.find(b"\r\n\r\n") + 2
+    if not _PLAIN_HEAD.fullmatch(data, 0, end):
+        return None
+    headers: dict[str, str] = {}
+    for line in data[:end].decode("ascii").split("\r\n")[1:-1]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        if name not in headers:
+            headers[name] = value
+        elif name in ("content-length", "transfer-encoding"):
+            return None
+        else:
+            headers[name] += f", {value}"
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is None:
+        known = length is None or (length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS)
+    else:
+        known = length is None and coding == "chunked"
+    return Head(int(data[_STATUS]), headers, data[end + 2 :]) if known else None
 
 
 class UnsizedBody:
@@ -94,8 +147,13 @@ class ChunkedBody(UnsizedBody):
         """As that of :class:`UnsizedBody`."""
         pieces: list[bytes] = []
         try:
-            if not self.error:
-                self._read(data, pieces)
+            if self.error:
+                return b""
+            if not self._left and not self._kept and self._trailers < 0:
+                chunk = _only_chunk(data)
+                if chunk:
+                    return chunk
+            self._read(data, pieces)
         except ValueError as error:
             self.error = str(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -187,6 +245,14 @@ class ChunkedBody(UnsizedBody):
 
 
 Body = ChunkedBody | SizedBody | UnsizedBody
+
+
+def _only_chunk(data: bytes) -> bytes:
+    """The chunk, if the bytes are one and no more: a live model's. Else nothing."""
+    begin = data.find(b"\r\n") + 2
+    if begin > 1 and len(data) - begin - 2 == _chunk_size(data[: begin - 2]):
+        return data[begin:-2] if data.endswith(b"\r\n") else b""
+    return b""
 
 
 @lru_cache(maxsize=1024)

@@ -155,6 +155,7 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._is_paused = False
         self._has_ended = False
         self._error: BaseException | None = None
@@ -224,7 +225,9 @@ class AsyncioSource(asyncio.BufferedProtocol):
     async def read(self, deadline: float) -> bytes:
         """As that of :class:`~.sources.Source`."""
         if not self._pieces and not self._has_ended:
-            self._watch(deadline)
+            self._deadline = deadline
+            if self._timer is None or deadline < self._timer_at:
+                self._set_timer()
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -282,19 +285,18 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._transport.close()  # says goodbye where TLS does
         self._transport.abort()
 
-    def _watch(self, deadline: float) -> None:
-        """See to it that the reader wakes at the deadline, which is mostly later than the last."""
-        self._deadline = deadline
-        timer = self._timer
-        if timer is not None and timer.when() > deadline:
-            timer.cancel()
-            timer = None
-        if timer is None and deadline < math.inf:
-            self._timer = self._loop.call_at(deadline, self._ring)
+    def _set_timer(self) -> None:
+        """See to it that the reader wakes at its deadline, which is mostly later than the last."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._deadline < math.inf:
+            self._timer_at = self._deadline
+            self._timer = self._loop.call_at(self._deadline, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         if self._deadline <= self._loop.time():
             self._wake()
-        elif self._deadline < math.inf:
-            self._watch(self._deadline)
+        else:
+            self._set_timer()

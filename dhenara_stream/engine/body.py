@@ -53,6 +53,14 @@ class Body(Protocol):
         """End the wait of the task that reads, if one does."""
         ...
 
+    def let_go(self) -> bool:
+        """Let the next request have the connection, if the body was read to its end.
+
+        Returns:
+            Whether the connection is gone, so that there is nothing to close.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Let the connection go: to the next request if the body was read, else close it."""
         ...
@@ -114,6 +122,10 @@ class _HTTPXBody:
     def interrupt(self) -> None:
         """As that of :class:`Body`."""
         self._scope.cancel()
+
+    def let_go(self) -> bool:
+        """As that of :class:`Body`; the HTTP library wants to be waited for."""
+        return False
 
     async def aclose(self) -> None:
         """As that of :class:`Body`."""

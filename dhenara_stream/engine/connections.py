@@ -2,7 +2,7 @@
 
 For what matters here much cheaper than httpx's: a body's bytes come out as they came in, without a
 parser's object and a copy for each chunk, and no connection is walked, or polled, because another
-one is asked for or given back. h11 reads the heads.
+one is asked for or given back. h11 reads the heads that are not as usual.
 
 A connection carries one request at a time. Given back whole it is the first to be used again, since
 the last used is the likeliest to be alive; what lies idle too long is closed. A request that is
@@ -27,7 +27,7 @@ import msgspec
 
 from dhenara_stream._version import __version__
 from dhenara_stream.core.http1 import Body as Framing
-from dhenara_stream.core.http1 import ChunkedBody, SizedBody, UnsizedBody
+from dhenara_stream.core.http1 import ChunkedBody, Head, SizedBody, UnsizedBody, plain_head
 
 from .body import Reply
 from .sources import Network, Source
@@ -145,39 +145,37 @@ class _Connection:
         except httpx.WriteError as error:  # it may have been answered all the same
             broken = error
         await trace("http11.send_request_body.complete", {})
+        data = await self._more(broken)
+        head = plain_head(data) or await self._unusual_head(data, broken)
+        framing = _framing(head.status, head.headers)
+        reusable = head.persistent and not _is_doubtful(head.headers)
+        body = StreamBody(self, framing, head.rest, reusable=reusable)
+        return Reply(head.status, head.headers, body)
+
+    async def _unusual_head(self, data: bytes, broken: Exception | None) -> Head:
         parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
         parser.send(_ANY_POST)
-        head = await self._read_head(parser, broken)
-        begun, _ = parser.trailing_data
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in head.headers:
-            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        reusable = head.http_version == b"1.1" and not _is_doubtful(headers)
-        body = StreamBody(self, _framing(head.status_code, headers), begun, reusable=reusable)
-        return Reply(head.status_code, headers, body)
-
-    async def _read_head(self, parser: h11.Connection, broken: Exception | None) -> h11.Response:
+        parser.receive_data(data)
         while True:
             try:
                 event = parser.next_event()
             except h11.RemoteProtocolError as error:
                 raise httpx.RemoteProtocolError(str(error)) from error
             if isinstance(event, h11.Response):
-                return event
+                return _head_of(event, parser.trailing_data[0])
             if event is h11.NEED_DATA:  # else it is a head of status 1xx: the real one follows
-                data = await self._more(broken)
-                if not data:
-                    raise httpx.RemoteProtocolError("the server hung up without an answer")
-                parser.receive_data(data)
+                parser.receive_data(await self._more(broken))
 
     async def _more(self, broken: Exception | None) -> bytes:
         try:
-            return await self.source.read(math.inf)
+            data = await self.source.read(math.inf)
         except httpx.ReadError:
             if broken is not None:
                 raise broken from None
             raise
+        if not data:
+            raise httpx.RemoteProtocolError("the server hung up without an answer")
+        return data
 
     def give_back(self) -> None:
         """Let the next request have this connection."""
@@ -239,14 +237,24 @@ class StreamBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Let the connection go: to the next request if the body was read, else close it."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        framing = self._framing
-        if self._reusable and framing.ended and not (framing.surplus or self._begun):
+        if not self.let_go():
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await connection.aclose()
+
+    def let_go(self) -> bool:
+        """As that of :class:`~.body.Body`."""
+        connection = self._connection
+        if connection is not None and self._is_whole:
+            self._connection = None
             connection.give_back()
-        else:
-            await connection.aclose()
+        return self._connection is None
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the next request can have the connection."""
+        framing = self._framing
+        return self._reusable and framing.ended and not (framing.surplus or self._begun)
 
     def drop(self) -> None:
         """Close the connection without waiting; from any thread."""
@@ -321,10 +329,18 @@ def _is_doubtful(headers: Mapping[str, str]) -> bool:
     return closes or ("transfer-encoding" in headers and "content-length" in headers)
 
 
+def _head_of(response: h11.Response, rest: bytes) -> Head:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Head(response.status_code, headers, rest, response.http_version == b"1.1")
+
+
 def _framing(status: int, headers: Mapping[str, str]) -> Framing:
     if status in (204, 304):
         return SizedBody(0)
-    if "transfer-encoding" in headers:  # "chunked": h11 takes no head with another one
+    if "transfer-encoding" in headers:  # "chunked": no head with another one is taken
         return ChunkedBody()
     if "content-length" in headers:
         return SizedBody(int(headers["content-length"]))

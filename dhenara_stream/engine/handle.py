@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -22,7 +21,40 @@ from .stream import LEFT_EARLY, ChatStream
 __all__ = ["AsyncChatStream"]
 
 
-class AsyncChatStream:
+class _State:
+    """What a stream and the loops over it share."""
+
+    __slots__ = ("core", "left_early", "ready")
+
+    def __init__(self, core: ChatStream) -> None:
+        self.core = core
+        self.ready = core.ready
+        self.left_early = False
+
+
+class _Items:
+    """What gives items. Both have this, since one coroutine that calls another costs double."""
+
+    _state: _State
+
+    async def __anext__(self) -> StreamItem:
+        state = self._state
+        ready = state.ready
+        if len(ready) > 1:  # what needs a look is the last of what comes together
+            return ready.popleft()
+        if state.left_early:
+            raise UsageError(LEFT_EARLY)
+        if not ready:
+            await state.core.wait()
+            if not ready:
+                raise StopAsyncIteration
+        item = ready.popleft()
+        if isinstance(item[0], SSEErrorResponse):
+            state.core.raise_if_asked()
+        return item
+
+
+class AsyncChatStream(_Items):
     """The stream of an async client: ``async for chunk, final in stream``.
 
     Exactly one of the two is not ``None``. Use it in ``async with``, or call ``aclose()``, where
@@ -31,8 +63,7 @@ class AsyncChatStream:
 
     def __init__(self, core: ChatStream) -> None:
         self._core = core
-        self._batch: deque[StreamItem] = deque()
-        self._left_early = False
+        self._state = _State(core)
         self._managed = False
 
     @property
@@ -49,30 +80,11 @@ class AsyncChatStream:
         return self._core.snapshot()
 
     def __aiter__(self) -> AsyncIterator[StreamItem]:
-        return _Loop(self)
-
-    @property
-    def batch(self) -> deque[StreamItem]:
-        """What came together and is still to be handed out."""
-        return self._batch
-
-    async def __anext__(self) -> StreamItem:
-        if len(self._batch) > 1:  # what needs a look is the last of its batch
-            return self._batch.popleft()
-        if self._left_early:
-            raise UsageError(LEFT_EARLY)
-        if not self._batch:
-            self._batch = await self._core.next_batch()
-            if not self._batch:
-                raise StopAsyncIteration
-        item = self._batch.popleft()
-        if isinstance(item[0], SSEErrorResponse):
-            self._core.raise_if_asked()
-        return item
+        return _Loop(self, self._state)
 
     async def aclose(self) -> None:
         """End the stream and close its connection. Safe at any time, from any task."""
-        self._batch.clear()
+        self._core.ready.clear()
         await self._core.release()
 
     async def __aenter__(self) -> Self:
@@ -89,10 +101,10 @@ class AsyncChatStream:
 
     def abandon(self) -> None:
         """Let the event loop close the connection of a loop that was left early."""
-        if not self._managed and (self._batch or self._core.is_open or not self._core.ended):
-            self._left_early = True
-            self._batch.clear()
-            self._core.drop()
+        core = self._core
+        if not self._managed and (core.ready or core.is_open or not core.ended):
+            self._state.left_early = True
+            core.drop()
 
     def __del__(self) -> None:
         ended = self._core.ended
@@ -107,20 +119,15 @@ class AsyncChatStream:
             )
 
 
-class _Loop:
+class _Loop(_Items):
     """One ``async for``: when it is left early, the stream is too."""
 
-    def __init__(self, stream: AsyncChatStream) -> None:
+    def __init__(self, stream: AsyncChatStream, state: _State) -> None:
         self._stream = stream
+        self._state = state
 
     def __aiter__(self) -> Self:
         return self
-
-    async def __anext__(self) -> StreamItem:
-        batch = self._stream.batch
-        if len(batch) > 1:  # at half the price of another coroutine
-            return batch.popleft()
-        return await self._stream.__anext__()
 
     def __del__(self) -> None:
         self._stream.abandon()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -80,6 +80,9 @@ SLICE_EVENTS = 32
 # A connection that was closed while it was idle breaks as soon as it is used: after a round trip.
 DEAD_WITHIN = 0.5
 
+# Seconds. To move a timer by less is not worth its price.
+TIMER_SLACK = 0.005
+
 _ANSWERED = "the answer was complete"
 _ON_ITS_WAY = "The request is on its way"
 _WAITING = "Waiting, since the provider asked for it"
@@ -100,8 +103,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class ChatStream:
     """One call, from the request to the last item; what both facades drive.
 
-    ``next_batch`` gives items as they come, ``release`` ends it. One task at a time drives it.
-    With the ``closings`` of an earlier time it makes no attempt if the client was closed since.
+    ``wait`` gets the next items, ``release`` ends it. One task at a time drives it. With the
+    ``closings`` of an earlier time it makes no attempt if the client was closed since.
+
+    Attributes:
+        ready: The items that have come; whoever drives it takes them out.
+        ended: Whether there will be no more of them.
+        status: How the call goes; kept up to date.
+        error: What it failed with.
     """
 
     def __init__(self, call: Call, transport: Transport, *, closings: int | None = None) -> None:
@@ -128,7 +137,7 @@ class ChatStream:
         )
         self._now = clock()
         self._clocks = Clocks(call.config, self._now())
-        self._ready: deque[StreamItem] = deque()
+        self.ready: deque[StreamItem] = deque()
         self._body: Body | None = None
         self._scope: anyio.CancelScope | None = None
         self._reading = False
@@ -162,45 +171,50 @@ class ChatStream:
 
         A failure is handed out as the stream's first item.
         """
-        while self._body is None and not self.ended:
-            await self._step(self._connect)
+        await self.wait(opening=True)
 
-    async def next_batch(self) -> deque[StreamItem]:
-        """The next items, at least one; none when the stream has ended.
+    async def wait(self, *, opening: bool = False) -> None:
+        """Wait until there are items, or the stream has ended and there are none.
 
-        What ends it, an error or the whole answer, is the last of its batch.
+        What ends it, an error or the whole answer, is the last that comes. This is what wakes up
+        with each event of a live model: it does its work itself, since each coroutine between the
+        loop and the socket has its price.
+
+        Args:
+            opening: Wait for the response's head only.
 
         Raises:
             UsageError: If another task is reading.
         """
         if self._reading:
             raise UsageError("this stream is being read by another task; read it from one only")
-        self._reading = True
+        self._reading = cancelled = True
         try:
-            while not self._ready and not self.ended:
-                await self._step(self._next_work())
+            while not (self.ready or self.ended or (opening and self._body is not None)):
+                with _Boundary() as boundary:
+                    if self._arrived is not None:
+                        self._take_events()
+                    elif self._body is None:
+                        await self._connect()
+                    else:
+                        self._feed(await self._read(self._body))
+                if boundary.error is not None:
+                    await self._failed(boundary.error)
             if self.ended:  # before the last item: many a loop is left at it
                 await self._close_body(reuse=self._complete)
+            cancelled = False
         finally:
+            if cancelled:  # the connection cannot be used again; what came is kept
+                self._interrupt()
+                await self._close_body(reuse=False)
             self._reading = False
             if self._left is not None:
                 self._left.set()
-        return self._take()
 
-    def _next_work(self) -> Callable[[], Awaitable[None]]:
-        if self._arrived is not None:
-            return self._take_slice
-        return self._connect if self._body is None else partial(self._receive, self._body)
-
-    def _take(self) -> deque[StreamItem]:
-        batch, self._ready = self._ready, deque()
-        return batch
-
-    def last_batch(self) -> deque[StreamItem]:
-        """What there is still to hand out, where nobody will read on."""
+    def break_off(self) -> None:
+        """End the stream, if it has not ended, because its reading did; what came is ready."""
         self.settle()
         self._interrupt()
-        return self._take()
 
     async def collect(self) -> AIModelCallResponse:
         """Read to the end: the answer, or how the call failed.
@@ -210,8 +224,11 @@ class ChatStream:
         """
         final: AIModelCallResponse | None = None
         try:
-            while batch := await self.next_batch():
-                final = batch[-1][1]
+            while not self.ended:
+                self.ready.clear()
+                await self.wait()
+            if self.ready:
+                final = self.ready[-1][1]
         finally:
             await self.release()
         return final or self.failure()
@@ -244,14 +261,14 @@ class ChatStream:
             if self._scope is not None:
                 self._scope.cancel()
             await self._left.wait()
-        self._ready.clear()
+        self.ready.clear()
         await self._close_body(reuse=self._complete)
 
     def drop(self) -> None:
         """Let go without waiting: the event loop closes the connection."""
         self.settle()
         self.abandon()
-        self._ready.clear()
+        self.ready.clear()
         body, self._body = self._body, None
         if body is not None:
             body.drop()
@@ -281,20 +298,7 @@ class ChatStream:
         """Whether it holds a connection."""
         return self._body is not None
 
-    # --- one step: connect, or receive, with the boundary for errors
-
-    async def _step(self, work: Callable[[], Awaitable[None]]) -> None:
-        cancelled = True
-        try:
-            with _Boundary() as boundary:
-                await work()
-            if boundary.error is not None:
-                await self._failed(boundary.error)
-            cancelled = False
-        finally:
-            if cancelled:  # the connection cannot be used again; what came is kept
-                self._interrupt()
-                await self._close_body(reuse=False)
+    # --- how it ends without its last item
 
     def _interrupt(self) -> None:
         """End the stream, if it has not ended, because its reading did."""
@@ -326,7 +330,7 @@ class ChatStream:
         if 0 < asked <= MAX_RETRY_AFTER:
             shared.told(now, asked)
         if wait is not None and now + wait < self._clocks.deadline:
-            self._ready.clear()
+            self.ready.clear()
             self._start_answer()
             self._revived = False
             if asked:
@@ -366,7 +370,7 @@ class ChatStream:
         if error.http_status is not None and status.http_status_code is None:
             status.http_status_code = error.http_status
         self.error = error
-        self._ready.append((SSEErrorResponse.from_error(error), None))
+        self.ready.append((SSEErrorResponse.from_error(error), None))
 
     def _hide_secrets(self, error: DhenaraStreamError) -> None:
         secrets = longer_secrets(self._request.headers.values())
@@ -475,7 +479,9 @@ class ChatStream:
 
     def _restart_clocks(self, scope: anyio.CancelScope) -> None:
         self._clocks.start_attempt(self._now())
-        scope.deadline = self._clocks.next()
+        deadline = self._clocks.next()
+        if not abs(deadline - scope.deadline) < TIMER_SLACK:
+            scope.deadline = deadline
 
     def _timeout(self, deadline: float) -> TransportError:
         """The error of a wait that was ended: by a clock, or because the stream was closed."""
@@ -539,18 +545,12 @@ class ChatStream:
 
     # --- receiving
 
-    async def _receive(self, body: Body) -> None:
-        self._clocks.resume(self._now())
-        data = await self._read(body)
-        if data is None:
-            self._end_of_body()
-        else:
-            self._feed(data)
-
     async def _read(self, body: Body) -> bytes | None:
         """The next bytes of the body; ``None`` at its end."""
+        clocks = self._clocks
+        clocks.resume(self._now())
         may_be_complete = self._decoder.may_be_complete and not self._is_under_way()
-        deadline = self._clocks.next(may_be_complete=may_be_complete)
+        deadline = clocks.next(may_be_complete=may_be_complete)
         try:
             data = await body.read(deadline)
         except Expired:
@@ -560,8 +560,8 @@ class ChatStream:
         except FOREIGN as error:
             raise translation(error, self.call.request.url) from error
         if data is not None:
-            self._clocks.read = self._now()
-            self._arrived_at = body.arrived
+            arrived = self._arrived_at = body.arrived
+            clocks.read = max(clocks.read, arrived)
             self._timing.bytes_received += len(data)
         return data
 
@@ -569,12 +569,12 @@ class ChatStream:
         """Whether more is to come: an event has begun, or one of several choices may yet begin."""
         return self.call.request.choices > 1 or self._events.pending
 
-    def _feed(self, data: bytes) -> None:
-        self._arrived = iter(self._events.feed(data))
-        self._take_events()
-
-    async def _take_slice(self) -> None:
-        self._take_events()
+    def _feed(self, data: bytes | None) -> None:
+        if data is None:
+            self._end_of_body()
+        else:
+            self._arrived = iter(self._events.feed(data))
+            self._take_events()
 
     def settle(self) -> None:
         """Take all that has arrived, so that a snapshot has it; not while another thread reads."""
@@ -591,7 +591,7 @@ class ChatStream:
         a time: chunks that wait for their reader fill the processor's caches and are walked by the
         garbage collector, which for a thousand events doubles their price.
         """
-        decoder, ready = self._decoder, self._ready
+        decoder, ready = self._decoder, self.ready
         decode, add = decoder.decode, self._answer.add
         before, taken = len(ready), 0
         try:
@@ -611,8 +611,9 @@ class ChatStream:
             self._finish()
         elif taken < SLICE_EVENTS:
             self._arrived = None
-            if self._events.error is not None:
-                raise self._events.error
+            error = self._events.error
+            if error is not None:
+                raise error
 
     def _see(self, events: int, before: int) -> None:
         """Note the time of what was read: events, and the items that are new in the queue."""
@@ -624,7 +625,7 @@ class ChatStream:
             if not clocks.has_event:
                 clocks.has_event = True
                 timing.first_event = now - clocks.begun
-        if len(self._ready) == before:
+        if len(self.ready) == before:
             return
         if self._delivered and now > self._content_at:
             timing.chunk_gaps.add(now - self._content_at)
@@ -633,15 +634,15 @@ class ChatStream:
         self._delivered = True
         if timing.first_content is None:
             timing.first_content = now - clocks.begun
-        if timing.first_answer is None and any(map(_is_answer, islice(self._ready, before, None))):
+        if timing.first_answer is None and any(map(_is_answer, islice(self.ready, before, None))):
             timing.first_answer = now - clocks.begun
 
     def _say(self, deltas: Sequence[Delta], *, events: int) -> None:
         """Hand out what the end of the body said, or the whole of it."""
-        before = len(self._ready)
+        before = len(self.ready)
         chunk = self._answer.add(deltas)
         if chunk is not None:
-            self._ready.append((chunk, None))
+            self.ready.append((chunk, None))
         self._see(events, before)
         if self._decoder.failure is not None:
             raise self._decoder.failure
@@ -679,8 +680,8 @@ class ChatStream:
         self.status.message = "The answer is complete"
         self.status.code = "success"
         if self.call.config.streaming:
-            self._ready.append((self._answer.done(), None))
-        self._ready.append((None, self.snapshot()))
+            self.ready.append((self._answer.done(), None))
+        self.ready.append((None, self.snapshot()))
 
     # --- small things
 
@@ -693,7 +694,7 @@ class ChatStream:
 
     async def _close_body(self, *, reuse: bool) -> None:
         body, self._body = self._body, None
-        if body is None:
+        if body is None or (reuse and body.let_go()):
             return
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             if reuse:

@@ -260,8 +260,9 @@ class _Link:
             await core.open()
             self._open = True
             self._wake()
-            while batch := await core.next_batch():
-                self.items.extend(batch)
+            while not core.ended:
+                await core.wait()
+                self._hand_over(core)
                 if self._waiting:
                     # Runs when this task next waits: until then, more may come.
                     self.loop.call_soon(self._wake)
@@ -270,9 +271,14 @@ class _Link:
         finally:
             # If cancelled: that it ended so is for the caller to see. A bug is raised there.
             if not isinstance(sys.exception(), Exception):
-                self.items.extend(core.last_batch())
+                core.break_off()
+                self._hand_over(core)
             with anyio.CancelScope(shield=True):
                 await core.release()
+
+    def _hand_over(self, core: ChatStream) -> None:
+        self.items.extend(core.ready)
+        core.ready.clear()
 
     async def _wait_for_room(self) -> None:
         # Before the second look: the caller may just have taken the last item, and not seen it.

@@ -9,7 +9,6 @@ import textwrap
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -200,17 +199,17 @@ def test_a_bug_in_the_engine_is_raised_as_what_it_is(
 def test_a_bug_between_two_batches_follows_what_came_and_is_raised_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = ChatStream.next_batch
+    original = ChatStream.wait
     batches = 0
 
-    async def broken(stream: ChatStream) -> deque[StreamItem]:
+    async def broken(stream: ChatStream, *, opening: bool = False) -> None:
         nonlocal batches
-        batches += 1
+        batches += not opening
         if batches > 1:
             raise ZeroDivisionError("oh")
-        return await original(stream)
+        await original(stream, opening=opening)
 
-    monkeypatch.setattr(ChatStream, "next_batch", broken)
+    monkeypatch.setattr(ChatStream, "wait", broken)
     with Simulator(LONG, tokens_per_second=SLOW) as sim, sync_client(sim.url) as client:
         stream = client.generate(prompt="Hi").stream_generator
         assert next(stream)[0] is not None
