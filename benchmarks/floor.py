@@ -39,6 +39,7 @@ Item = tuple[StreamingChatResponse, None] | tuple[None, AIModelCallResponse]
 # What is read at a time. Of items, which are objects, a read makes few: with 256 KiB the garbage
 # collector made an event cost twice as much (6.4 us, not 3.2).
 BYTES, ITEMS = 256 * 1024, 16 * 1024
+TLS_RECORD = 16 * 1024
 WAITING = 1000  # items that wait for who reads them, before the socket does
 
 
@@ -314,11 +315,12 @@ class _Link(asyncio.BufferedProtocol):
 
     Args:
         buffer: What is read into; all connections share it, since it is emptied at once.
+        reading: How the first response is read; TLS asks for room before there is one.
     """
 
-    def __init__(self, buffer: memoryview) -> None:
-        self._buffer = buffer
-        self.reading: Reading
+    def __init__(self, buffer: memoryview, reading: Reading) -> None:
+        self._buffer = self._filling = buffer
+        self.reading = reading
         self.transport: asyncio.Transport
         self._items: deque[Any] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -328,10 +330,14 @@ class _Link(asyncio.BufferedProtocol):
         self.transport = transport  # type: ignore[assignment]
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[: self.reading.read]
+        # TLS wants to get rid of all it holds: what finds no room at the end is lost.
+        room = max(self.reading.read, sizehint + TLS_RECORD)
+        whole = self._buffer
+        self._filling = whole[:room] if room <= len(whole) else memoryview(bytearray(room))
+        return self._filling
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._items += self.reading.feed(bytes(self._buffer[:nbytes]))
+        self._items += self.reading.feed(bytes(self._filling[:nbytes]))
         self._wake()
         if len(self._items) > WAITING and not self._paused:
             self._paused = True
@@ -377,9 +383,11 @@ async def asyncio_client(
     async def ask(prompt: str) -> AsyncIterator[AsyncIterator[Any]]:
         if idle:
             link = idle.pop()
+            link.reading = reading(dialect)
         else:
-            _, link = await loop.create_connection(lambda: _Link(buffer), host, port, ssl=secure)
-        link.reading = reading(dialect)
+            _, link = await loop.create_connection(
+                lambda: _Link(buffer, reading(dialect)), host, port, ssl=secure
+            )
         link.transport.write(_request(address.netloc, dialect, prompt))
         yield link
         idle.append(link)

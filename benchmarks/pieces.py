@@ -1,4 +1,4 @@
-"""Framing and decoding alone, one event per chunk: nanoseconds per event.
+"""Framing, decoding, and the noting of times alone, one event per chunk: nanoseconds per event.
 
 python -m benchmarks.pieces ROUNDS
 """
@@ -19,6 +19,7 @@ from dhenara_stream.core.sse import ServerSentEvent, SSEDecoder
 from dhenara_stream.dialects.anthropic import AnthropicDialect
 from dhenara_stream.dialects.base import StreamDecoder
 from dhenara_stream.dialects.openai_chat import OpenAIChatDialect
+from dhenara_stream.types.genai.dhenara.response import CallTiming
 
 __all__ = ["measured"]
 
@@ -92,6 +93,17 @@ def _decode_all(decode: Callable[[bytes], object], data: Sequence[bytes]) -> Non
         decode(event)
 
 
+def _note_times(chunks: Sequence[bytes]) -> None:
+    """What ``status.timing`` takes of an event that comes alone."""
+    timing, last = CallTiming(), time.monotonic()
+    for chunk in chunks:
+        now = time.monotonic()
+        timing.bytes_received += len(chunk)
+        timing.events_received += 1
+        timing.chunk_gaps.add(now - last)
+        last = now
+
+
 def measured(rounds: int, count: int = COUNT) -> list[dict[str, Any]]:
     """A row for each way."""
     rows: list[dict[str, Any]] = []
@@ -105,6 +117,7 @@ def measured(rounds: int, count: int = COUNT) -> list[dict[str, Any]]:
             (f"decoding, {title}", name, partial(_decode_all, decode, data))
             for name, decode in _decoders(dialect)
         ]
+        works.append((f"timing, {title}", "dhenara_stream", partial(_note_times, chunks)))
         spent: dict[tuple[str, str], list[float]] = {}
         for _, _, work in works:
             work()  # which imports what it needs

@@ -47,7 +47,8 @@ class ChunkGaps(BaseModel, kw_only=True):
         """Count one more."""
         self.count += 1
         self.total += gap
-        self.longest = max(self.longest, gap)
+        if gap > self.longest:
+            self.longest = gap
 
 
 class CallTiming(BaseModel, kw_only=True):
