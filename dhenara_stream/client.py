@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -85,6 +86,8 @@ class AIModelClient:
         self.model_endpoint = model_endpoint
         self.config = config
         self.is_async = is_async
+        with suppress(ConfigError):  # which the call raises
+            route_for(model_endpoint).dialect.load()
         self._transport = Transport(_http_client(config, http_client))
         self._bridge = Bridge(self._transport)
 

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -93,6 +94,8 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     args = parser.parse_args()
+    if find_spec("mutmut") is None:
+        parser.error("mutmut is not installed here; `make mutants` sees to that")
     known = _equivalent()
     for name in _files(args.paths or ROOMS):
         score = _test(name, known.get(name, {}), args.jobs)
@@ -120,7 +123,8 @@ def _tests(name: str) -> list[str]:
     path = Path(name)
     own = HERE / path.parts[0] / f"test_{path.stem}.py"
     if path.parts[0] == "core" and own.is_file():
-        return [own.relative_to(ROOT).as_posix()]
+        files = [own, *own.parent.glob(f"{own.stem}_*.py")]
+        return sorted(file.relative_to(ROOT).as_posix() for file in files)
     room = ROOT / PACKAGE / path.parts[0]
     dialects = {each.name for each in room.iterdir() if each.is_dir()}
     one = path.parent.name in dialects

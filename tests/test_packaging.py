@@ -69,6 +69,24 @@ def test_the_wheel_carries_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert "dhenara_stream/py.typed" in shipped
 
 
+def test_a_protocol_is_loaded_when_a_client_is_made_for_it() -> None:
+    code = """
+import sys
+from dhenara_stream import AIModelClient
+from dhenara_stream.types import AIModelAPI, AIModelEndpoint
+from dhenara_stream.types.genai.foundation_models.anthropic.chat import ClaudeHaiku45
+def spoken():
+    return {name.split(".")[2] for name in sys.modules if name.endswith((".request", ".stream"))
+            and name.startswith("dhenara_stream.dialects.")}
+print(spoken())
+api = AIModelAPI(provider="anthropic", api_key="sk-no-key-at-all")
+AIModelClient(AIModelEndpoint(api=api, ai_model=ClaudeHaiku45))
+print(spoken())
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines() == ["set()", "{'anthropic'}"]
+
+
 def test_import_loads_nothing_but_the_dependencies() -> None:
     # httpx loads rich for its own command line where it finds all that one needs.
     code = """

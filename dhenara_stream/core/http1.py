@@ -66,12 +66,7 @@ def plain_head(data: bytes) -> Head | None:
     for line in data[:end].decode("ascii").split("\r\n")[1:-1]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
-        if name not in headers:
-            headers[name] = value
-        elif name in ("content-length", "transfer-encoding"):
-            return None
-        else:
-            headers[name] += f", {value}"
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is None:
         known = length is None or (length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS)

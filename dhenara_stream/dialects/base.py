@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from dhenara_stream.errors import ProtocolError, ProviderError
 from dhenara_stream.types.genai.ai_model import AIModelEndpoint
 from dhenara_stream.types.genai.dhenara.request import AIModelCallConfig, SystemInstruction
 
-__all__ = ["ChatRequest", "Dialect", "ErrorReply", "StreamDecoder", "WireRequest"]
+__all__ = ["ChatRequest", "Dialect", "ErrorReply", "StreamDecoder", "WireRequest", "load_parts"]
 
 
 class ChatRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -109,10 +110,20 @@ class StreamDecoder(Protocol):
         ...
 
 
+def load_parts(package: str) -> None:
+    """Load the parts of a dialect's package: some 20 ms, if none has been needed yet."""
+    for part in ("request", "stream"):
+        import_module(f"{package}.{part}")
+
+
 class Dialect(Protocol):
     """A wire protocol."""
 
     name: str
+
+    def load(self) -> None:
+        """Load what it needs, which else the first call would wait for, and its event loop."""
+        ...
 
     def build_request(self, request: ChatRequest) -> WireRequest:
         """The request that asks for this.

@@ -38,19 +38,18 @@ class _Items:
     _state: _State
 
     async def __anext__(self) -> StreamItem:
-        state = self._state
-        ready = state.ready
-        if len(ready) > 1:  # what needs a look is the last of what comes together
-            return ready.popleft()
-        if state.left_early:
+        core, ready = self._state.core, self._state.ready
+        if len(ready) > 1 and not core.reading:
+            return ready.popleft()  # what needs a look is the last of what comes together
+        if self._state.left_early:
             raise UsageError(LEFT_EARLY)
-        if not ready:
-            await state.core.wait()
+        if not ready or core.ended:  # ended: the connection goes before the last item does
+            await core.wait()
             if not ready:
                 raise StopAsyncIteration
         item = ready.popleft()
         if isinstance(item[0], SSEErrorResponse):
-            state.core.raise_if_asked()
+            core.raise_if_asked()
         return item
 
 
@@ -84,7 +83,6 @@ class AsyncChatStream(_Items):
 
     async def aclose(self) -> None:
         """End the stream and close its connection. Safe at any time, from any task."""
-        self._core.ready.clear()
         await self._core.release()
 
     async def __aenter__(self) -> Self:
@@ -102,7 +100,8 @@ class AsyncChatStream(_Items):
     def abandon(self) -> None:
         """Let the event loop close the connection of a loop that was left early."""
         core = self._core
-        if not self._managed and (core.ready or core.is_open or not core.ended):
+        unread = len(core.ready) > (core.error is not None)  # an error that ended it is no answer
+        if not self._managed and (unread or core.is_open or not core.ended):
             self._state.left_early = True
             core.drop()
 

@@ -107,7 +107,8 @@ class ChatStream:
     ``closings`` of an earlier time it makes no attempt if the client was closed since.
 
     Attributes:
-        ready: The items that have come; whoever drives it takes them out.
+        ready: The items that have come, the same deque for life; whoever drives it empties it.
+        reading: Whether a task waits for more, or for the end of the connection.
         ended: Whether there will be no more of them.
         status: How the call goes; kept up to date.
         error: What it failed with.
@@ -140,7 +141,7 @@ class ChatStream:
         self.ready: deque[StreamItem] = deque()
         self._body: Body | None = None
         self._scope: anyio.CancelScope | None = None
-        self._reading = False
+        self.reading = False
         self._left: anyio.Event | None = None
         self._closing = False
         self._delivered = False
@@ -186,9 +187,9 @@ class ChatStream:
         Raises:
             UsageError: If another task is reading.
         """
-        if self._reading:
+        if self.reading:
             raise UsageError("this stream is being read by another task; read it from one only")
-        self._reading = cancelled = True
+        self.reading = cancelled = True
         try:
             while not (self.ready or self.ended or (opening and self._body is not None)):
                 with _Boundary() as boundary:
@@ -207,7 +208,7 @@ class ChatStream:
             if cancelled:  # the connection cannot be used again; what came is kept
                 self._interrupt()
                 await self._close_body(reuse=False)
-            self._reading = False
+            self.reading = False
             if self._left is not None:
                 self._left.set()
 
@@ -253,7 +254,7 @@ class ChatStream:
         """End the stream and let its connection go; wait for a reading task to leave it."""
         self.settle()
         self.abandon()
-        if self._reading:
+        if self.reading:
             self._closing = True
             self._left = self._left or anyio.Event()
             if self._body is not None:
@@ -298,7 +299,7 @@ class ChatStream:
         """Whether it holds a connection."""
         return self._body is not None
 
-    # --- how it ends without its last item
+    # --- how it fails
 
     def _interrupt(self) -> None:
         """End the stream, if it has not ended, because its reading did."""
@@ -312,6 +313,7 @@ class ChatStream:
         return self._transport.closings != self._closings
 
     async def _failed(self, error: DhenaraStreamError) -> None:
+        self._arrived = None  # what came before the error was taken
         await self._close_body(reuse=False)
         if self._closing:
             return
@@ -480,7 +482,7 @@ class ChatStream:
     def _restart_clocks(self, scope: anyio.CancelScope) -> None:
         self._clocks.start_attempt(self._now())
         deadline = self._clocks.next()
-        if not abs(deadline - scope.deadline) < TIMER_SLACK:
+        if abs(deadline - scope.deadline) >= TIMER_SLACK:
             scope.deadline = deadline
 
     def _timeout(self, deadline: float) -> TransportError:
@@ -697,9 +699,11 @@ class ChatStream:
         if body is None or (reuse and body.let_go()):
             return
         with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            if reuse:
-                await drain(body)
-            await body.aclose()
+            try:
+                if reuse:
+                    await drain(body)
+            finally:
+                await body.aclose()
 
 
 class _Trace:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from itertools import combinations
 
 import h11
 import pytest
@@ -57,8 +58,25 @@ def test_a_body_in_chunks_comes_out_whole_at_any_cut(chunks: list[bytes], cuts: 
     assert read(body, chunked(chunks), cuts) == b"".join(chunks)
     assert body.ended
     assert not body.surplus
-    assert not body.error
+    assert body.error == ""
     assert body.lacks() == ""
+
+
+def test_a_body_in_chunks_may_be_cut_in_three_anywhere() -> None:
+    for chunks in ([b"abc", b"defgh", b"i"], [b"abcdefgh\r\nijkl"]):
+        data = chunked(chunks)
+        for first, second in combinations(range(len(data) + 1), 2):
+            body = ChunkedBody()
+            assert read(body, data, [first, second - first]) == b"".join(chunks)
+            assert body.ended
+
+
+@pytest.mark.parametrize("size", [15, 16, 255, 256, 4095, 4096, 65_536])
+def test_a_chunk_of_any_size_comes_out_in_one_piece(size: int) -> None:
+    body = ChunkedBody()
+    data = chunked([b"x" * size], end=b"")
+    assert body.feed(data) == b"x" * size
+    assert (body.feed(data), body.error) == (b"x" * size, "")
 
 
 @given(
@@ -97,11 +115,24 @@ def test_what_is_no_size_of_a_chunk_is_an_error_after_what_came_before(size: byt
     assert not body.ended
 
 
+@pytest.mark.parametrize("cut", range(5))
+def test_before_one_byte_too_what_is_no_size_is_an_error(cut: int) -> None:
+    body = ChunkedBody()
+    assert read(body, b"x\r\na\r\n", [cut]) == b""
+    assert body.error.startswith("this is no size of a chunk of the body")
+
+
 def test_after_an_error_there_is_nothing_more() -> None:
     body = ChunkedBody()
     assert read(body, b"\r\n3\r\nabc\r\n0\r\n\r\n", [1, 1]) == b""
     assert body.error
     assert not body.ended
+
+
+def test_sizes_may_have_leading_zeros_and_chunks_look_like_sizes() -> None:
+    body = ChunkedBody()
+    assert body.feed(b"2\r\nab\r\n001\r\n1\r\n02\r\n00\r\n000\r\n\r\n") == b"ab100"
+    assert body.ended
 
 
 def test_sizes_may_have_extensions_and_blanks_after_them() -> None:
@@ -110,7 +141,9 @@ def test_sizes_may_have_extensions_and_blanks_after_them() -> None:
     assert body.ended
 
 
-@pytest.mark.parametrize("data", [b"2\r\nabc\r\n", b"2\r\nab\n\r\n", b"2\r\nab\rX0\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"2\r\nabc\r\n", b"2\r\nab\n\r\n", b"2\r\nab\rX0\r\n", b"2\r\nabXY"]
+)
 @pytest.mark.parametrize("cut", [0, 3, 4, 5, 6])
 def test_a_chunk_that_does_not_end_where_its_size_says_is_an_error(data: bytes, cut: int) -> None:
     body = ChunkedBody()
@@ -131,6 +164,19 @@ def test_a_size_that_is_too_long_is_an_error_also_in_one_piece() -> None:
     assert body.error == "a line between the chunks of the body is too long"
 
 
+@pytest.mark.parametrize("cuts", [(), (6 + 4096,), (6 + 4097,)])
+def test_a_size_may_have_four_kibibytes_with_its_extensions_at_any_cut(cuts: list[int]) -> None:
+    body = ChunkedBody()
+    assert read(body, b"1\r\na\r\n1;" + b"x" * 4094 + b"\r\nb\r\n0\r\n\r\n", cuts) == b"ab"
+    assert body.ended
+    body = ChunkedBody()
+    assert read(body, b"1\r\na\r\n1;" + b"x" * 4095 + b"\r\nb\r\n0\r\n\r\n", cuts) == b"a"
+    assert body.error == "a line between the chunks of the body is too long"
+    body = ChunkedBody()
+    assert body.feed(b"1;" + b"x" * 4096) == b""
+    assert body.error == "a line between the chunks of the body is too long"
+
+
 def test_trailers_are_skipped_at_any_cut() -> None:
     data = chunked([b"abc"], b"0\r\nx-sum: 1\r\ny: " + b"z" * 5000 + b"\r\n\r\n")
     for cuts in ((), [1] * len(data), [random.Random(1).randint(1, 30) for _ in range(300)]):
@@ -140,11 +186,30 @@ def test_trailers_are_skipped_at_any_cut() -> None:
         assert not body.surplus
 
 
-@pytest.mark.parametrize("trailers", [b"a: b\r\n" * 12_000, b"a" * 70_000])
-def test_trailers_without_end_are_an_error(trailers: bytes) -> None:
+@pytest.mark.parametrize(
+    ("trailers", "error"),
+    [
+        (b"a: b\r\n" * 12_000, "the fields after the body are too long"),
+        (b"a" * 70_000, "a line between the chunks of the body is too long"),
+        (b"a: b\r\n" * 2000 + b"a" * 5000, "a line between the chunks of the body is too long"),
+    ],
+)
+def test_trailers_without_end_are_an_error(trailers: bytes, error: str) -> None:
     body = ChunkedBody()
     assert body.feed(chunked([b"abc"], b"0\r\n" + trailers)) == b"abc"
-    assert "too long" in body.error
+    assert body.error == error
+
+
+@pytest.mark.parametrize("cuts", [(), [1] * 17_000])
+def test_trailers_may_have_sixteen_kibibytes_with_the_blank_line(cuts: list[int]) -> None:
+    end = b"0\r\na: b\r\nc: " + b"d" * (16 * 1024 - 13) + b"\r\n\r\n"
+    body = ChunkedBody()
+    assert read(body, chunked([b"abc"], end), cuts) == b"abc"
+    assert body.ended
+    body = ChunkedBody()
+    assert read(body, chunked([b"abc"], end.replace(b"c", b"cc")), cuts) == b"abc"
+    assert body.error == "the fields after the body are too long"
+    assert not body.ended
 
 
 def test_what_comes_after_the_body_is_surplus() -> None:
@@ -167,11 +232,18 @@ def test_a_sized_body_ends_with_its_last_byte() -> None:
     body = SizedBody(5)
     assert body.feed(b"abc") == b"abc"
     assert body.lacks() == "2 bytes of the body are missing"
-    assert body.feed(b"defg") == b"de"
+    assert body.feed(b"de") == b"de"
     assert body.ended
-    assert body.surplus
+    assert not body.surplus
     assert body.lacks() == ""
     assert SizedBody(0).ended
+
+
+def test_what_comes_after_a_sized_body_is_surplus() -> None:
+    body = SizedBody(2)
+    assert body.feed(b"abc") == b"ab"
+    assert body.ended
+    assert body.surplus
 
 
 def test_a_body_without_size_ends_with_its_connection() -> None:

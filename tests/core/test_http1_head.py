@@ -42,6 +42,7 @@ def as_h11_reads(data: bytes) -> Head | None:
         (LINE + b"content-length: 000000000000000012\r\n", 200, {"content-length": f"{12:018}"}),
         (LINE + b"X-Empty:\r\nX-Blank: \t \r\n", 200, {"x-empty": "", "x-blank": ""}),
         (LINE + b"a: 1\r\nA:2\r\n", 200, {"a": "1, 2"}),
+        (LINE + b"A: XbX\r\n", 200, {"a": "XbX"}),
         (LINE + b"date: Tue, 24 Nov 2026 17:00:00 GMT\t\r\n", 200, None),
         (b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\n", 429, {"retry-after": "7"}),
     ],

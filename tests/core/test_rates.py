@@ -59,6 +59,17 @@ def test_a_call_of_more_tokens_than_a_burst_goes_and_the_next_one_waits_for_it()
     assert found == pytest.approx([0.0, 10.0, 20.0])
 
 
+def test_of_slow_tokens_too_no_more_than_a_second_s_worth_goes_at_once() -> None:
+    assert starts(RateLimiter(None, 6), 3, tokens=0.5) == pytest.approx([0, 5, 10])
+
+
+def test_nobody_waits_for_a_millionth_of_a_second() -> None:
+    limiter = RateLimiter(None, 60)
+    limiter.take(0.0, 1.0)
+    assert limiter.wait(0.0, 1e-6) == 0
+    assert limiter.wait(0.0, 2e-6) == pytest.approx(2e-6)
+
+
 # --- what a call took in the end
 
 

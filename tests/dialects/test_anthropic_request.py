@@ -885,6 +885,48 @@ def test_what_a_model_refuses_is_left_out() -> None:
     assert auto.body["tool_choice"] == {"type": "auto"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"options": {"stop": " "}},
+            ["stop_sequences: white space alone left out, the API does not take it"]),
+        ({"tool_choice": ToolChoice()}, ["tool_choice: left out, there are no tools"]),
+        ({"model": chat.ClaudeSonnet40, "tools": [tool(strict=True)]},
+            ["tool 'look': strict left out, model or schema does not allow it"]),
+        ({"options": {"seed": 1}},
+            ["options['seed']: left out, the Messages API has no such field"]),
+        ({"hosted_tools": [WebSearchHostedTool(external_web_access=False)]},
+            ["hosted_tools: external_web_access: left out, this web search has no such option"]),
+        ({"reasoning": True, "messages": HISTORIES["prefill"]},
+            ["thinking: left out, the model is to go on with the assistant's text"]),
+        ({"reasoning": True, "tools": [tool()], "tool_choice": FORCED[0]},
+            ["thinking: left out, a forced tool choice excludes it"]),
+        ({"reasoning": True, "messages": HISTORIES["tools, without thinking"]},
+            ["thinking: left out, the turn with tool calls that is under way began without it"]),
+        ({"reasoning": True, "options": {"temperature": 0.5, "top_k": 2}},
+            ["temperature: left out, thinking excludes it",
+             "top_k: left out, thinking excludes it"]),
+        ({"reasoning": True, "options": {"top_p": 0.95}}, []),
+        ({"model": model_with(EFFORT, unsupported_parameters=[]),
+          "messages": HISTORIES["prefill"]}, []),
+        ({"model": EFFORT, "context_policy":
+            {"mode": "provider_compaction", "compact_threshold_tokens": 49_999}},
+            ["context_policy.compact_threshold_tokens: raised to 50000, the least"]),
+        ({"model": EFFORT, "context_policy":
+            {"mode": "provider_compaction", "compact_threshold_tokens": 50_000}},
+            []),
+        ({"context_policy": {"mode": "provider_context_editing",
+                             "edits": [{"type": "clear_thinking_20251015"}]}},
+            ["context_policy: thinking is not cleared, for this call has none"]),
+        ({"model": model_with(unsupported_parameters=["context_management.compact_20260112"]),
+          "context_policy": {"mode": "provider_compaction"}},
+            ["context_policy (compact_20260112): left out, like does not take it"]),
+    ],
+)  # fmt: skip
+def test_what_is_changed_is_told_in_words(fields: Dict, told: list[str]) -> None:
+    assert build(**fields).adjustments == told
+
+
 RESTRICTED = FoundationModel(
     provider=ANTHROPIC,
     model_name="restricted",
@@ -916,9 +958,12 @@ RESTRICTED = FoundationModel(
         ({"options": {"thing": object()}}, r"options\['thing'\]: cannot be sent as JSON"),
         ({"options": {"tools": "x"}}, r"options\['tools'\]: expected a list of dicts"),
         ({"options": {"tools": ["x"]}}, r"options\['tools'\]: expected a list of dicts"),
-        ({"options": {"tool_choice": "look"}}, r"options\['tool_choice'\]: expected a dict"),
+        (
+            {"options": {"tool_choice": "look"}},
+            r"^options\['tool_choice'\]: expected a dict .*; or use AIModelCallConfig.tool_choice$",
+        ),
         ({"options": {"tool_choice": {"name": "x"}}}, r"options\['tool_choice'\]"),
-        ({"options": {"thinking": True}}, r"options\['thinking'\]: expected a dict with a type"),
+        ({"options": {"thinking": True}}, r"^options\['thinking'\]: expected a dict with a type$"),
         ({"options": {"thinking": {"type": 1}}}, r"options\['thinking'\]: expected a dict"),
         ({"options": {"thinking": {"type": "enabled"}}}, "budget_tokens must be at least 1024"),
         (
@@ -933,7 +978,7 @@ RESTRICTED = FoundationModel(
             r"less than max_output_tokens \(2000\)",
         ),
         ({"options": {"temperature": 0.5}, "model": RESTRICTED}, r"0.5 is not one of \[0, 1\]"),
-        ({"options": {"betas": 3}}, r"options\['betas'\]: expected a list"),
+        ({"options": {"betas": 3}}, r"^options\['betas'\]: expected a list of names$"),
         ({"options": {"betas": ["a b"]}}, r"options\['betas'\]: 'a b' is no name"),
         ({"options": {"betas": [3]}}, r"options\['betas'\]: 3 is no name"),
         ({"options": {"extra_headers": 3}}, r"options\['extra_headers'\]: expected a dict"),
@@ -950,22 +995,36 @@ RESTRICTED = FoundationModel(
         ),
         (
             {"messages": HISTORIES["prefill"], "structured_output": OUTPUT},
-            "structured_output: cannot be had",
+            "structured_output: cannot .* assistant's text; the last message must be the user's$",
         ),
         (
             {
                 "messages": HISTORIES["prefill"],
                 "model": model_with(unsupported_parameters=["assistant_prefill"]),
             },
-            "messages: like does not go on with the assistant's text",
+            "^messages: like does not .* assistant's text; the last message must be the user's$",
         ),
-        ({"messages": [assistant("hi"), "so"]}, "messages: the conversation must begin with"),
-        ({"messages": [response(text(" "))]}, "messages: nothing in them can be sent"),
+        (
+            {
+                "context_policy": {
+                    "mode": "provider_context_editing",
+                    "edits": [{"type": object()}],
+                }
+            },
+            "^context_policy.edits: cannot be sent as JSON",
+        ),
+        ({"messages": [assistant("hi"), "so"]}, "^messages: the conversation must begin with"),
+        ({"messages": [response(text(" "))]}, "^messages: nothing in them can be sent$"),
     ],
 )
 def test_wrong_input_is_named(fields: Dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(**fields)
+
+
+def test_the_least_budget_is_allowed() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    assert body(options={"thinking": thinking})["thinking"] == thinking
 
 
 def test_allowed_values_are_allowed() -> None:
@@ -1397,6 +1456,12 @@ def test_edits_that_do_not_fit_are_left_out() -> None:
     assert len(wire.adjustments) == 2
 
 
+def test_without_thinking_other_edits_are_kept() -> None:
+    edits = [{"type": "clear_thinking_20251015"}, {"type": "clear_tool_uses_20250919"}]
+    sent = body(context_policy={"mode": "provider_context_editing", "edits": edits})
+    assert sent["context_management"] == {"edits": edits[1:]}
+
+
 def test_context_management_in_options_brings_its_beta() -> None:
     options = {"context_management": {"edits": [{"type": "compact_20260112"}]}}
     wire = build(options=options, model=EFFORT)
@@ -1455,7 +1520,10 @@ def test_files(file: StoredFile, block: Dict) -> None:
     ("file", "message"),
     [
         (StoredFile.from_bytes(b"x", "a.mp3"), "file 'a.mp3': media type 'audio/mpeg' cannot be"),
-        (StoredFile.from_url("https://example.com/a"), "it takes image/jpeg.*application/pdf and"),
+        (
+            StoredFile.from_url("https://example.com/a"),
+            "it takes image/jpeg, .*application/pdf and",
+        ),
         (StoredFile.from_url("https://example.com/a.txt"), "file 'a.txt': a text file cannot"),
         (StoredFile.from_bytes(b"", "a.png"), "file 'a.png': is empty"),
         (StoredFile.from_bytes(b" ", "a.txt"), "file 'a.txt': is empty"),
@@ -1472,8 +1540,13 @@ def test_a_file_in_a_turn_of_the_assistants_is_refused() -> None:
         text="see",
         files=[StoredFile.from_bytes(PNG, "a.png")],
     )
-    with pytest.raises(ConfigError, match=r"messages: 'a.png' cannot stand in a turn of the"):
+    with pytest.raises(ConfigError, match=r"^messages: 'a.png' cannot stand in a turn of the ass"):
         build(messages=["hi", prompt, "so?"])
+
+
+def test_a_result_in_a_turn_of_the_assistants_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot stand in a turn of the assistant's"):
+        build_turns([Turn("user", [TextPart("hi")]), Turn("assistant", [result()])])
 
 
 IMAGE_BLOCK = {"type": "image", "source": {"type": "url", "url": "https://example.com/a"}}
@@ -1658,16 +1731,34 @@ def test_a_hosted_call_without_result_stands_where_the_api_takes_it() -> None:
     open_call = response(text("a"), generic(SEARCHING))
     assert len(content("hi", open_call)) == 2
     assert len(content("hi", open_call, "so?", at=1)) == 1
+    answered = response(text("a"), generic(SEARCHING), generic(FOUND), text("so"))
+    assert len(content("hi", answered, "and?", at=1)) == 4
     called_by_it = response(generic(SEARCHING), call())
     assert len(content("hi", called_by_it, result(), at=1)) == 2
 
 
 def test_the_last_text_of_the_assistants_ends_without_white_space() -> None:
     assert content("hi", assistant("It is \n")) == [{"type": "text", "text": "It is"}]
+    chat = ["hi", response(text("so ")), "and?", assistant("It is ")]
+    assert content(*chat, at=1)[0]["text"] == "so "
+    assert content(*chat)[0]["text"] == "It is"
     assert content("hi", response(text("It is "), generic(SEARCHING)))[0]["text"] == "It is "
     empty = ChatResponse(model="m", provider=ANTHROPIC)
     turns = [Turn("user", [TextPart("hi")]), Turn("assistant", [TextPart("a "), empty])]
     assert build_turns(turns).body["messages"][-1]["content"] == [{"type": "text", "text": "a"}]
+
+
+def test_text_and_thinking_may_have_several_parts() -> None:
+    parts = [ChatMessageContentPart(type="output_text", text=words) for words in ("a", None, "b")]
+    answer = response(
+        ChatResponseReasoningContentItem(message_contents=parts, thinking_signature="s"),
+        ChatResponseTextContentItem(message_contents=parts),
+    )
+    thought, *texts = content("hi", answer, "so?", at=1)
+    assert thought["thinking"] == "ab"
+    assert [block["text"] for block in texts] == ["a", "b"]
+    turns = [Turn("user", [TextPart("hi")]), Turn("assistant", [TextPart("a"), TextPart("b")])]
+    assert len(build_turns(turns).body["messages"][1]["content"]) == 2
 
 
 def test_only_the_first_choice_is_sent() -> None:

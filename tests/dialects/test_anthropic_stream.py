@@ -1416,6 +1416,38 @@ def test_what_an_error_keeps_is_bounded() -> None:
     assert len(refused(400, "<p>" * 100_000 + "x").message) < 5000
 
 
+@pytest.mark.parametrize(("size", "ending"), [(2000, ""), (2001, "...")])
+def test_the_text_of_an_error_is_cut_where_it_is_too_long(size: int, ending: str) -> None:
+    error = refused(400, json.dumps({"error": {"message": "x" * size}}))
+    assert error.message == "HTTP 400: " + "x" * 2000 + ending
+
+
+@pytest.mark.parametrize(("size", "ending"), [(191, '"}'), (192, '"...')])
+def test_a_body_without_a_message_is_cut_where_it_is_too_long(size: int, ending: str) -> None:
+    assert refused(500, json.dumps({"é": "y" * size})).message == (
+        'HTTP 500: {"é": "' + "y" * size + ending
+    )
+
+
+@pytest.mark.parametrize("brackets", ['{"a":}', "[]"])
+def test_the_body_of_an_error_is_kept_sixteen_levels_deep(brackets: str) -> None:
+    opening, closing = brackets[:-1], brackets[-1]
+    for levels in (15, 16, 17):
+        body = f'{{"x":{opening * (levels - 1)}1{closing * (levels - 1)}}}'
+        error = refused(500, body)
+        inmost = '"..."' if levels == 17 else f"{opening}1{closing}"
+        kept = min(levels, 16) - 1 - (levels < 17)
+        expected = f'{{"x":{opening * kept}{inmost}{closing * kept}}}'
+        assert error.details["body"] == json.loads(expected)
+
+
+@pytest.mark.parametrize(("size", "ending"), [(200, ""), (201, "...")])
+def test_what_is_no_json_is_shown_by_its_beginning(size: int, ending: str) -> None:
+    with pytest.raises(UnexpectedResponse) as caught:
+        AnthropicDecoder().decode_document(b"x" * (size - 1) + b"\xff")
+    assert caught.value.message.endswith(": " + repr(("x" * (size - 1) + "\ufffd")[:200] + ending))
+
+
 # --- any events -------------------------------------------------------------------------------
 
 KEYS = [

@@ -729,6 +729,18 @@ def test_a_context_policy_of_the_providers_is_left_out(mode: str) -> None:
             {"includeThoughts": True, "thinkingBudget": 512}),
         (BUDGET, {"reasoning": True, "max_output_tokens": 4000},
             {"includeThoughts": True, "thinkingBudget": 3000}),
+        (BUDGET, {"reasoning": True, "max_output_tokens": 4000, "max_reasoning_tokens": 3500},
+            {"includeThoughts": True, "thinkingBudget": 3500}),
+        (BUDGET, {"reasoning": True, "max_output_tokens": 10_921},
+            {"includeThoughts": True, "thinkingBudget": 8191}),
+        (BUDGET, {"reasoning": True, "max_output_tokens": 10_922},
+            {"includeThoughts": True, "thinkingBudget": -1}),
+        (LITE, {"reasoning": True, "max_output_tokens": 682},
+            {"includeThoughts": True, "thinkingBudget": 512}),
+        (BUDGET, {"reasoning_effort": "minimal"}, {"thinkingBudget": 1024}),
+        (model_with(BUDGET), {"reasoning": True, "max_reasoning_tokens": 1},
+            {"includeThoughts": True, "thinkingBudget": 1}),
+        (BUDGET, {"reasoning_effort": "high"}, {"thinkingBudget": 24_576}),
         (BUDGET, {"reasoning": True, "max_output_tokens": 20_000},
             {"includeThoughts": True, "thinkingBudget": -1}),
         (LITE, {"reasoning": True, "max_output_tokens": 500}, {"thinkingBudget": 0}),
@@ -803,9 +815,10 @@ def test_thinking_given_in_options_wins(model: BaseAIModel, given: Dict, sent: D
     [
         ({"thinking_config": 5}, r"options\['thinking_config'\]: expected a dict"),
         ({"thinking_config": {"thinking_level": "LOW", "thinking_budget": 5}},
-            r"options\['thinking_config'\]: give a level or a budget"),
+            r"^options\['thinking_config'\]: give a level or a budget, not both$"),
         ({"generation_config": []}, r"options\['generation_config'\]: expected a dict"),
-        ({"generation_config": {"max_output_tokens": 5}}, "give maxOutputTokens as AIModelCallC"),
+        ({"generation_config": {"max_output_tokens": 5}},
+            r"^options\['generation_config'\]: give maxOutputTokens as \w+\.max_output_tokens$"),
         ({"max_tokens": 5}, r"options\['max_tokens'\]: give it as AIModelCallConfig.max_output_"),
         ({"system_instruction": "x"}, r"options\['system_instruction'\]: give it as instructions"),
         ({"contents": []}, r"options\['contents'\]: give it as messages"),
@@ -816,7 +829,9 @@ def test_thinking_given_in_options_wins(model: BaseAIModel, given: Dict, sent: D
         ({"n": 9}, r"options\['candidateCount'\]: expected a number from 1 to 8"),
         ({"stop": 5}, r"options\['stop'\]: expected text or a list of texts"),
         ({"tools": 5}, r"options\['tools'\]: expected a list of dicts"),
-        ({"tool_choice": {"type": "auto"}}, r"options\['tool_choice'\]: expected 'auto', 'none'"),
+        ({"tool_choice": {"type": "auto"}},
+            r"^options\['tool_choice'\]: expected .* or use AIModelCallConfig.tool_choice or "),
+        ({"tool_choice": []}, r"'required'; or use .* or options\['tool_config'\]$"),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_meant_are_named(options: Dict, message: str) -> None:
@@ -870,12 +885,15 @@ def test_options_go_where_they_belong_and_merge_last() -> None:
         ({"stop": ["x", "", "y"], "stop_sequences": ["x", "\n"]},
             {"stopSequences": ["x", "y", "\n"]}, []),
         ({"generation_config": {"stop_sequences": ["z"]}}, {"stopSequences": ["z"]}, []),
+        ({"stop": list("abcde")}, {"stopSequences": list("abcde")}, []),
         ({"stop": list("abcdefg")}, {"stopSequences": list("abcde")}, ["stop_sequences"]),
         ({"n": 2}, {"candidateCount": 2}, []),
         ({"n": 2, "candidate_count": 3}, {"candidateCount": 3}, []),
         ({"logprobs": True, "top_logprobs": 3}, {"responseLogprobs": True, "logprobs": 3}, []),
         ({"logprobs": False}, {"responseLogprobs": False}, []),
         ({"logprobs": 3}, {"responseLogprobs": True, "logprobs": 3}, []),
+        ({"logprobs": 3, "response_logprobs": False}, {"responseLogprobs": False, "logprobs": 3},
+            []),
         ({"presence_penalty": 1}, {"presencePenalty": 1}, []),
         ({"logit_bias": {}, "min_p": 1}, {}, ["options['logit_bias']", "options['min_p']"]),
         ({"response_format": {"type": "json_object"}}, {}, ["options['response_format']"]),
@@ -909,6 +927,48 @@ def test_options_that_the_model_refuses_are_left_out(
     wire = build(model=model, options=options)
     assert notes(wire) == gone
     assert not {**wire.body, **wire.body["generationConfig"]}.keys() & set(gone)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"context_policy": {"mode": "provider_compaction"}},
+            "context_policy: left out, the API has no provider_compaction"),
+        ({"options": {"stop": list("abcdef")}},
+            "stop_sequences: only the first 5 kept, no more are taken"),
+        ({"metadata": {"user": "u"}}, "user: left out, the API has no field for it"),
+        ({"metadata": {"user": "U"}, "quirks": VERTEX},
+            "user: left out, a label takes up to 63 of a-z, 0-9, _ and - only"),
+        ({"max_reasoning_tokens": 5, "reasoning": True},
+            "max_reasoning_tokens: left out, the model takes an effort"),
+        ({"model": LITE, "reasoning": True, "max_output_tokens": 9},
+            "reasoning: no tokens, max_output_tokens has no room for 512 and the answer"),
+        ({"model": ALWAYS, "reasoning": True, "max_output_tokens": 9},
+            "reasoning: 128 tokens, max_output_tokens has no room for 128 and the answer"),
+        ({"model": BUDGET, "reasoning": True, "max_reasoning_tokens": 10**6},
+            "max_reasoning_tokens: 24576, for the model or max_output_tokens"),
+        ({"model": BUDGET, "reasoning_effort": "low"},
+            "reasoning_effort: as a budget of tokens, for the model takes no effort"),
+        ({"hosted_tools": [WebSearchHostedTool()], "tool_choice": ToolChoice(type=None)},
+            "hosted_tools: left out, no tool is to be called"),
+        ({"hosted_tools": [WebSearchHostedTool(max_uses=1)]},
+            "hosted_tools: max_uses: left out, this web search has no such option"),
+        ({"tool_choice": FORCED[0]}, "tool_choice: left out, there are no functions"),
+        ({"tools": [tool()], "tool_choice": ToolChoice(parallel=False)},
+            "tool_choice.parallel: left out, the API may always call several at once"),
+        ({"options": {"tools": [{"type": "function"}]}},
+            "options['tools'] (function): left out, it is of another API's form"),
+        ({"options": {"cached_content": "c"}, "instructions": ["a"]},
+            "systemInstruction: left out, it belongs to the cached content"),
+        ({"options": {"logit_bias": {}}},
+            "options['logit_bias']: left out, the Gemini API has no such field"),
+        ({"tools": [tool(strict=True, schema={"type": "object", "properties": {
+            "at": {"type": "string", "pattern": "a", "maxLength": 1}}})]},
+            "tool 'look': told in words, not enforced: maxLength, pattern"),
+    ],
+)  # fmt: skip
+def test_what_is_changed_is_told_in_words(fields: Dict, told: str) -> None:
+    assert build(**fields).adjustments == [told]
 
 
 # --- tools
@@ -996,6 +1056,9 @@ def test_without_functions_there_is_no_choice() -> None:
     config = {"tool_config": {"function_calling_config": {"mode": "ANY"}}}
     assert "toolConfig" not in build(options=config).body
     assert body(options={"tool_config": "x"}).get("toolConfig") is None
+    where = {"retrieval_config": {"language_code": "de"}}
+    kept = body(options={"tool_config": where | config["tool_config"]})["toolConfig"]
+    assert kept == {"retrievalConfig": {"languageCode": "de"}}
 
 
 def test_hosted_search() -> None:
@@ -1030,6 +1093,51 @@ def test_tools_of_the_apis_own_go_with_functions_where_they_can(
     assert len(wire.body["tools"]) == tools
     assert wire.body.get("toolConfig") == config
     assert notes(wire) == noted
+
+
+def test_a_search_says_which_of_its_options_there_are_not() -> None:
+    given: Dict = {
+        "user_location": HostedToolUserLocation(city="Rome"),
+        "max_uses": 2,
+        "search_context_size": "low",
+        "external_web_access": False,
+        "return_token_budget": "default",
+        "blocked_domains": ["b.com"],
+    }
+    told = build(hosted_tools=[WebSearchHostedTool(**given)]).adjustments
+    assert [note.split(": ")[1] for note in told] == list(given)
+    (only,) = build(hosted_tools=[WebSearchHostedTool(allowed_domains=["a.com"])]).adjustments
+    assert "allowed_domains" in only
+
+
+@pytest.mark.parametrize(
+    ("fields", "beside"),
+    [
+        ({"tools": [tool()]}, "functions, of which structured output may be one"),
+        ({"structured_output": OUTPUT}, "structured output"),
+    ],
+)
+def test_tools_of_the_apis_own_that_go_with_nothing_else_are_refused(
+    fields: Dict, beside: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(model=BUDGET, hosted_tools=[SEARCH], **fields)
+    assert str(caught.value) == (
+        f"hosted_tools: {BUDGET.model_name} does not take them together with {beside} here. Use "
+        "another model or another provider, or leave one of the two out; or, if it does, declare "
+        "it in the model's settings (unsupported_parameters, exclusive_parameters)"
+    )
+
+
+def test_a_search_that_the_model_has_not_is_refused() -> None:
+    model = model_with(unsupported_parameters=("google_search",))
+    with pytest.raises(ConfigError) as caught:
+        build(model=model, hosted_tools=[SEARCH])
+    assert str(caught.value) == (
+        "hosted_tools: like has no web search here. Use another model or another provider, or "
+        "leave hosted_tools out; or, if it has, declare it: no 'googleSearch' in the model's "
+        "unsupported_parameters"
+    )
 
 
 def test_raw_tools() -> None:
@@ -1123,6 +1231,10 @@ def test_structured_output_by_a_function(
     accepted(wire)
 
 
+def test_the_request_says_how_many_answers_it_asks_for() -> None:
+    assert (build().choices, build(model=PLAIN, options={"n": 2}).choices) == (1, 2)
+
+
 def test_a_search_goes_before_a_raw_media_type() -> None:
     mime = {"response_mime_type": "application/json"}
     raw = build(model=BUDGET, hosted_tools=[SEARCH], options=mime)
@@ -1139,7 +1251,10 @@ def test_cached_content_holds_instructions_and_tools() -> None:
     native = build(model=BUDGET, structured_output=OUTPUT, **fields)
     assert native.output_tool is None
     assert "responseJsonSchema" in native.body["generationConfig"]
-    with pytest.raises(ConfigError, match="structured_output: cannot be had of this model beside"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^structured_output: cannot be had of this model beside .*, which holds all tools$",
+    ):
         build(model=BY_TOOL, structured_output=OUTPUT, **fields)
 
 
@@ -1242,7 +1357,14 @@ def test_files(file: StoredFile, part: Dict) -> None:
     ("file", "message"),
     [
         (StoredFile.from_bytes(b"x", "a.gif"), "file 'a.gif': media type 'image/gif' cannot be"),
-        (StoredFile.from_url("https://example.com/a.gif"), "it takes image/png.*audio, video and"),
+        (
+            StoredFile.from_url("https://example.com/a.gif"),
+            "it takes image/png, image/jpeg.*audio, video and",
+        ),
+        (
+            StoredFile.from_bytes(b"x", "a.gif"),
+            r"and text \(is the type right\? it can be given\)$",
+        ),
         (StoredFile.from_bytes(b"x", "a"), "'application/octet-stream' cannot be sent"),
         (StoredFile.from_bytes(b"", "a.png"), "file 'a.png': is empty"),
         (StoredFile.from_bytes(b" ", "a.txt"), "file 'a.txt': is empty"),
@@ -1291,20 +1413,24 @@ def test_results_come_first_and_in_the_order_of_their_calls() -> None:
 
 
 def test_a_result_that_answers_no_call_is_refused() -> None:
-    with pytest.raises(ConfigError, match="the ToolCallResult for 'x' answers no tool call"):
+    with pytest.raises(
+        ConfigError, match=r"^messages: the ToolCallResult for 'x' .* turn before it$"
+    ):
         build_turns([Turn("user", [result("x")])])
 
 
 def test_turns_that_cannot_be_sent() -> None:
-    with pytest.raises(ConfigError, match="messages: nothing in them can be sent"):
+    with pytest.raises(ConfigError, match=r"^messages: nothing in them can be sent$"):
         build_turns([Turn("user", [TextPart(" ")])])
-    with pytest.raises(ConfigError, match="messages: the conversation must begin with the user"):
+    with pytest.raises(ConfigError, match=r"^messages: .* begin with the user, not the assistant$"):
         build(messages=[assistant("a"), "b"])
-    with pytest.raises(ConfigError, match="a ChatResponse cannot stand in a turn of the user's"):
+    with pytest.raises(ConfigError, match=r"^messages: a ChatResponse .* of the user's$"):
         build_turns([Turn("user", [response(text("a"))])])
+    with pytest.raises(ConfigError, match=r"^messages: .* of the assistant's$"):
+        build_turns([Turn("user", [TextPart("a")]), Turn("assistant", [result()])])
     file = StoredFile.from_bytes(PNG, "a.png")
     prompt = Prompt(role=PromptMessageRoleEnum.ASSISTANT, text="see", files=[file])
-    with pytest.raises(ConfigError, match=r"messages: 'a.png' cannot stand in a turn of the as"):
+    with pytest.raises(ConfigError, match=r"^messages: 'a.png' .* of the assistant's$"):
         build(messages=["hi", prompt])
 
 
@@ -1317,7 +1443,7 @@ def test_empty_turns_are_dropped_and_their_neighbours_become_one() -> None:
 def test_a_model_may_go_on_with_its_own_turn_unless_it_refuses() -> None:
     assert parts("hi", assistant("It is ")) == [{"text": "It is "}]
     model = model_with(unsupported_parameters=("assistant_prefill",))
-    with pytest.raises(ConfigError, match="like does not go on with the assistant's text"):
+    with pytest.raises(ConfigError, match=r"^messages: like .* last message must be the user's$"):
         build(model=model, messages=["hi", assistant("It is ")])
 
 
@@ -1452,6 +1578,15 @@ def test_a_call_without_a_name_is_given_one() -> None:
     assert sent[0]["functionCall"]["name"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("GetIt", "GetIt"), ("a.b:c-d", "a.b:c-d"), ("1 look", "_1_look"), ("n" * 200, "n" * 128)],
+)
+def test_the_name_of_a_call_is_of_the_apis_alphabet(name: str, sent: str) -> None:
+    made, answered = (parts("hi", response(call(name=name)), result(), at=at)[0] for at in (1, 2))
+    assert made["functionCall"]["name"] == answered["functionResponse"]["name"] == sent
+
+
 def test_structured_output_goes_back_as_its_text() -> None:
     data = '{"at":1}'
     for facts, signature in (({}, {"thoughtSignature": "c2ln"}), ({"tool_call": {}}, {})):
@@ -1476,6 +1611,16 @@ def test_what_says_nothing_is_left_out() -> None:
     empty = ChatResponse(model="m", provider=GOOGLE)
     turns = [Turn("user", [TextPart("hi")]), Turn("assistant", [TextPart("a"), empty])]
     assert build_turns(turns).body["contents"][-1]["parts"] == [{"text": "a"}]
+
+
+def test_a_turn_may_have_several_texts() -> None:
+    said = [Turn("user", [TextPart("hi")]), Turn("assistant", [TextPart("a"), TextPart("b")])]
+    assert build_turns(said).body["contents"][1]["parts"] == [{"text": "a"}, {"text": "b"}]
+
+
+def test_a_call_made_in_thought_says_something() -> None:
+    (made,) = parts("hi", response(call(metadata={"thought": True})), result(), at=1)
+    assert (made["functionCall"]["name"], made["thought"]) == ("look", True)
 
 
 def test_only_the_first_choice_is_sent() -> None:

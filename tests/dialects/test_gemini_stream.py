@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from corpus import needs_corpus, streams
 from hypothesis import given
@@ -208,7 +209,7 @@ def test_a_whole_response_has_the_structure_of_a_streamed_one() -> None:
 def test_a_response_may_lack_a_reason_for_its_end_but_not_its_chunks() -> None:
     said, decoder = whole(chunk(text("Hi")))
     assert (said, decoder.complete) == ([d.TextDelta(0, "Hi")], True)
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedStream, match=r"^the answer ended without a reason for its end$"):
         whole(chunk(text("Hi")), chunk(text("!")))
     with pytest.raises(TruncatedStream):
         GeminiDecoder().decode_document(b"\xef\xbb\xbf[%s]" % json.dumps(chunk(text("a"))).encode())
@@ -216,9 +217,15 @@ def test_a_response_may_lack_a_reason_for_its_end_but_not_its_chunks() -> None:
         whole({"usageMetadata": {"promptTokenCount": 3}})
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", "<html>", '{"a":', '{"message":"no"}', "[[]]"])
-def test_other_documents_are_no_answers(body: str) -> None:
-    with pytest.raises(UnexpectedResponse):
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        *((body, "no Gemini response") for body in ("", "[]", "{}", '{"message":"no"}', "[[]]")),
+        *((body, "no JSON") for body in ("<html>", '{"a":', '[{"message":"no"},')),
+    ],
+)
+def test_other_documents_are_no_answers(body: str, problem: str) -> None:
+    with pytest.raises(UnexpectedResponse, match=f"^the answer is {problem}: "):
         GeminiDecoder().decode_document(body.encode())
 
 
@@ -259,8 +266,9 @@ def test_an_answer_is_complete_only_at_its_end() -> None:
     one(chunk(text("a"), finish="STOP"), decoder=decoder)
     before, said = decoder.complete, decoder.end()
     assert (before, said, decoder.complete) == (False, [d.BlockEnd(0)], True)
-    assert (list(decoder.end()), one(chunk(text("b")), decoder=decoder)) == ([], [])
-    assert decoder.skipped == 1
+    assert list(decoder.end()) == []
+    assert [one(chunk(text("b")), decoder=decoder) for _ in range(2)] == [[], []]
+    assert decoder.skipped == 2
 
 
 @pytest.mark.parametrize(
@@ -271,7 +279,7 @@ def test_an_answer_is_complete_only_at_its_end() -> None:
         [chunk(text("a"))],
         [chunk(text("a"), finish="STOP", index=0), chunk(text("b"), index=1)],
         [chunk(text("a"), finishReason="")],
-        [chunk(text("a"), finishReason={})],
+        [chunk(text("a"), finishReason={"a": 1})],
         [{"promptFeedback": {"safetyRatings": []}}],
         [{"promptFeedback": {"blockReason": None}}],
         [{"promptFeedback": {"blockReason": []}}],
@@ -570,11 +578,14 @@ def test_arguments_that_are_no_object(
     assert (item.arguments, problem or "") == (arguments, problem or "")
     assert (problem or "") in (item.parse_error or "")
     assert (item.parse_error is None) == (problem is None)
+    if problem:
+        assert item.raw_arguments == (args if isinstance(args, str) else json.dumps(args))
 
 
 def test_a_call_without_a_name_must_not_be_made() -> None:
-    (item,) = contents(chunk(call(args={"a": 1})))
-    assert item.parse_error == "the call came without the name of its tool"
+    for nameless in (call(args={"a": 1}), more(("$.a", 1))):
+        (item,) = contents(chunk(nameless))
+        assert item.parse_error == "the call came without the name of its tool"
 
 
 def test_an_empty_call_with_nothing_to_end_is_skipped() -> None:
@@ -681,6 +692,12 @@ def test_a_call_whose_end_is_missing(finish: str, goes_on: bool, arguments: Any)
     assert item.arguments == (arguments or {})
 
 
+@pytest.mark.parametrize("arguments", [{}, {"a": 1}])
+def test_a_call_whose_end_is_missing_may_have_had_no_partial_arguments(arguments: Dict) -> None:
+    (item,) = contents(chunk(call("f", args=arguments, **ON)))
+    assert (item.arguments, item.parse_error) == (arguments, None)
+
+
 def test_a_call_cut_before_its_first_argument_is_not_presented_as_finished() -> None:
     (item,) = answer(chunk(call("f", **ON)), chunk(finish="MAX_TOKENS")).tools()
     assert item.parse_error
@@ -727,6 +744,7 @@ def test_arguments_again_after_their_object_is_closed_do_not_parse() -> None:
     assert item.parse_error
     (item,) = contents(chunk(call("f", args={"a": 1}, **ON)), chunk(call(args={"a": 2})))
     assert item.parse_error
+    assert item.raw_arguments == '{"a":1{"a":2}'
 
 
 def test_an_argument_without_a_value_says_nothing() -> None:
@@ -870,6 +888,31 @@ def test_several_candidates() -> None:
     assert [(c.contents or [])[0].get_text() for c in choices] == ["xy", "ab"]
 
 
+def test_each_candidate_is_said_alike() -> None:
+    cited: Dict = {"citationMetadata": {"citationSources": [{"uri": "https://a.example"}]}}
+    supports = [support("ab", 0), support("end", 0)]
+    grounding = {"groundingChunks": SOURCES, "groundingSupports": supports}
+
+    def said(index: int) -> list[d.Delta]:
+        thoughts = [text("Hm", thought=True), signed(text("", thought=True))]
+        told, decoder = read(
+            [
+                chunk(*thoughts, text("!", thought=True), index=index),
+                chunk(text("!", thought=True), index=index),
+                chunk(text("a"), signed(text("b", new=1)), signed(text("c")), index=index, **cited),
+                chunk({"executableCode": {"code": "1"}}, avgLogprobs=-0.5, index=index),
+                chunk(signed(call("f", id="x", args=[1])), logprobsResult={"a": 1}, index=index),
+                chunk(signed(call("g", **ON)), groundingMetadata=grounding, index=index),
+                chunk(more(("$.a", 1), **ON), finish="STOP", index=index),
+                chunk(text("end"), index=index),
+            ]
+        )
+        return told + list(decoder.end())
+
+    assert len({type(delta) for delta in said(0)}) == 11
+    assert said(3) == [msgspec.structs.replace(delta, choice=3) for delta in said(0)]
+
+
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
@@ -935,8 +978,20 @@ def test_facts_of_a_choice_stand_in_its_metadata_and_the_last_one_wins() -> None
 
 
 def test_the_same_fact_is_told_once() -> None:
-    said = deltas(*[chunk(safetyRatings=[1])] * 3)
-    assert said == [d.ChoiceInfo({"safetyRatings": [1]}, replace=True)]
+    same = [chunk(safetyRatings=[1])] * 2
+    assert deltas(*same, chunk(avgLogprobs=-0.5), *same) == [
+        d.ChoiceInfo({"safetyRatings": [1]}, replace=True),
+        d.ChoiceInfo({"avgLogprobs": -0.5}, replace=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "news", [{"responseId": "r2"}, {"modelVersion": "m2"}, {"createTime": "u"}], ids=str
+)
+def test_facts_are_told_with_the_text_they_came_with(news: Dict) -> None:
+    about = {"responseId": "r1", "modelVersion": "m1", "createTime": "t"}
+    said = deltas(*[{**about, **chunk(text("a"))}] * 2, {**about, **news, **chunk(text("b"))})
+    assert [type(delta) for delta in said[-2:]] == [d.StreamInfo, d.TextDelta]
 
 
 def test_logprobs_are_of_their_chunk() -> None:
@@ -980,6 +1035,13 @@ def test_citations_belong_to_the_text_under_way() -> None:
         "citationSources": [{"license": "mit"}, first, 7],
         "citations": [second, {"title": "T"}],
     }
+
+
+def test_a_citation_is_the_same_in_any_order_of_its_fields() -> None:
+    first = {"uri": "https://a.example", "endIndex": 9}
+    again = dict(reversed(first.items()))
+    said = deltas(*(chunk(text("a"), citationMetadata={"a": [it]}) for it in (first, again)))
+    assert len([delta for delta in said if isinstance(delta, d.AnnotationDelta)]) == 1
 
 
 def support(words: str | None, *chunks: Any) -> Dict:
@@ -1035,6 +1097,15 @@ def test_grounding_goes_to_the_text_that_it_grounds() -> None:
     )[::2]
     cited = [[a["segment"]["text"] for a in annotations(item)] for item in texts]
     assert cited == [[], ["b"], ["a", "d"], ["q"]]
+
+
+def test_what_is_grounded_may_have_come_in_pieces() -> None:
+    grounding = {"groundingChunks": SOURCES, "groundingSupports": [support("One two.", 0)]}
+    run = {"executableCode": {"code": "1"}}
+    first, _, second = contents(
+        chunk(text("One "), text("two."), run, text("Three."), groundingMetadata=grounding)
+    )
+    assert (len(annotations(first)), len(annotations(second))) == (1, 0)
 
 
 def test_grounding_without_text_stays_in_the_metadata() -> None:
@@ -1231,6 +1302,12 @@ def test_errors_in_other_forms(payload: Any, name: str) -> None:
     with pytest.raises(ServerError):
         read_all()
     assert not decoder.complete
+
+
+def test_an_event_that_is_nothing_but_an_error_is_raised_at_once() -> None:
+    for payload in ({"message": "M"}, b"M"):
+        with pytest.raises(ServerError, match=r"\bM\b"):
+            one(payload, name="error")
 
 
 def test_a_document_may_be_an_error() -> None:

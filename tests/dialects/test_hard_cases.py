@@ -337,6 +337,7 @@ def parts(*given: Dict, finish: str | None = None) -> Dict:
         ("gemini", [gemini_text("a")], False),
         ("gemini", [gemini_text("a", finishReason="STOP")], True),
         ("gemini", [gemini_text("a"), parts(finish="STOP")], True),
+        ("gemini", [parts(finish="SAFETY")], True),
         ("gemini", [gemini_text("a", finishReason="STOP"), {"usageMetadata": {}}], True),
         # Between its rounds a tool may take long.
         ("gemini", [parts(CODE, finish="STOP")], False),
@@ -353,6 +354,7 @@ def parts(*given: Dict, finish: str | None = None) -> Dict:
             True,
         ),
         ("gemini", [gemini_text("a", finishReason="STOP"), gemini_text("b")], False),
+        ("gemini", [gemini_text("a", finishReason="STOP"), gemini_text("b"), parts()], False),
         ("gemini", [parts(PART_OF_CALL, finish="STOP")], False),
         ("gemini", [{"promptFeedback": {"blockReason": "SAFETY"}}], True),
         ("chat", [], False),

@@ -53,11 +53,18 @@ def at_once(body: bytes) -> ChatResponse:
     return answer.response(complete=decoder.complete, streaming=True)
 
 
+def said_by_line(*lines: Dict) -> list[d.Delta]:
+    """The deltas of a body that is streamed."""
+    framing, decoder = NDJSONDecoder(max_event_bytes=2**20), OpenAIChatDecoder()
+    return [delta for event in framing.feed(body_of(*lines)) for delta in decoder.decode(event)]
+
+
 def read(*lines: Dict) -> ChatResponse:
     """What becomes of lines: the same, streamed and whole."""
     response, decoder = decoded([body_of(*lines)])
     assert (decoder.complete, decoder.skipped) == (True, 0)
     assert content(at_once(body_of(*lines))) == content(response)
+    assert list(OpenAIChatDecoder().decode_document(body_of(*lines))) == said_by_line(*lines)
     return response
 
 
@@ -158,7 +165,7 @@ def test_an_answer_without_its_last_line_is_not_complete() -> None:
     lines = body_of(line({"content": "a"}), line({"content": "b"}))
     response, decoder = decoded([lines])
     assert (response.text(), decoder.complete) == ("ab", False)
-    with pytest.raises(TruncatedStream, match="last line"):
+    with pytest.raises(TruncatedStream, match=r"^the answer ended without its last line$"):
         OpenAIChatDecoder().decode_document(lines)
 
 

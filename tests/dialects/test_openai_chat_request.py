@@ -24,7 +24,7 @@ from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.conversation import TextPart, Turn, conversation
 from dhenara_stream.core.sse import SSEDecoder
 from dhenara_stream.dialects.base import ChatRequest, ErrorReply, WireRequest
-from dhenara_stream.dialects.drafting import STRUCTURED_OUTPUT_TOOL
+from dhenara_stream.dialects.drafting import OUTPUT_TOOL_PURPOSE, STRUCTURED_OUTPUT_TOOL
 from dhenara_stream.dialects.openai_chat import OpenAIChatDialect, Quirks
 from dhenara_stream.dialects.openai_chat.messages import BRIDGE, UNKNOWN_REASONING
 from dhenara_stream.dialects.openai_chat.request import build_request
@@ -813,9 +813,33 @@ def test_sampling_parameters_go_where_the_model_does_not_reason(
     assert set(noted(wire)) == options.keys() - sent
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "is_on"),
+    [
+        ({"enabled": True}, True),
+        ({"effort": "low"}, True),
+        ({"enabled": False}, False),
+        ({"effort": "none"}, False),
+        ({"enabled": False, "effort": "low"}, False),
+        ({"enabled": True, "effort": "none"}, False),
+    ],
+)
+def test_an_object_may_ask_for_reasoning_or_for_none(reasoning: Dict, is_on: bool) -> None:
+    fields: Dict = {"quirks": OPENROUTER, "options": {"reasoning": reasoning}}
+    if is_on:
+        with pytest.raises(ConfigError, match=r"^options\['reasoning'\]"):
+            build(model=PLAIN, **fields)
+    else:
+        assert body(model=PLAIN, **fields)["reasoning"] == reasoning
+
+
 def test_where_a_tool_is_forced_some_models_do_not_reason() -> None:
     fields: Dict = {"model": deepseek.DeepseekV4Pro, "quirks": DEEPSEEK, "reasoning": True}
     fields |= {"tools": [tool()], "messages": HISTORIES["a question"]}
+    unasked: Dict = fields | {"reasoning": False}
+    quiet = build(tool_choice=FORCED[1], **unasked)
+    assert quiet.body["thinking"] == {"type": "disabled"}
+    assert noted(quiet) == []
     forced = build(tool_choice=FORCED[1], **fields)
     assert forced.body["thinking"] == {"type": "disabled"}
     assert forced.body["tool_choice"] == {"type": "function", "function": {"name": "look"}}
@@ -952,6 +976,17 @@ def test_the_user(quirks: Quirks, sent: Dict) -> None:
     assert noted(wire) == ([] if sent else ["metadata['user_id']"])
 
 
+@pytest.mark.parametrize(("options", "choices"), [({}, 1), ({"n": 3}, 3)])
+def test_how_many_answers_are_asked_for_is_told(options: Dict, choices: int) -> None:
+    assert build(options=options).choices == choices
+
+
+def test_names_may_be_as_long_as_the_api_takes() -> None:
+    sent = body(metadata={"user_id": "u" * 128}, tools=[tool("x" * 64)])
+    assert len(sent["safety_identifier"]) == 128
+    assert len(sent["tools"][0]["function"]["name"]) == 64
+
+
 def test_what_a_model_refuses_is_left_out() -> None:
     model = model_with(
         unsupported_parameters=["service_tier", "stop", "seed"],
@@ -1003,7 +1038,12 @@ RESTRICTED = FoundationModel(
         ({"metadata": {"user": "x" * 129}}, r"metadata\['user_id'\]: longer than 128"),
         ({"tools": [tool("x" * 65)]}, "tools: the name 'xxx.* is longer than 64 characters"),
         ({"tools": [tool()], "options": {"tools": [{"function": {"name": "look"}}]}}, "two tools"),
+        ({"tools": [tool("code")],
+          "options": {"tools": [{"type": "custom", "custom": {"name": "code"}}]}}, "two tools"),
         ({"tools": [tool(schema={"type": "object", "x": object()})]}, "tool 'look': cannot be"),
+        ({"hosted_tools": [WebSearchHostedTool()], "quirks": Quirks(web_search="options"),
+          "model": model_with(unsupported_parameters=["web_search_options"])},
+            "hosted_tools: like has no web search here"),
         ({"structured_output": StructuredOutputConfig(output_schema={"type": "array"})},
             "structured_output: the schema's type must be 'object'"),
         ({"hosted_tools": [WebSearchHostedTool()] * 2}, "hosted_tools: the API takes one"),
@@ -1012,8 +1052,9 @@ RESTRICTED = FoundationModel(
         ({"messages": HISTORIES["an answer to go on with"],
           "model": model_with(unsupported_parameters=["assistant_prefill"])}, "messages: like "),
         ({"messages": [assistant("I"), "hi"], "quirks": MISTRAL},
-            "messages: the conversation must begin with the user"),
-        ({"messages": [assistant(" "), response(thought())]}, "messages: nothing in them"),
+            "^messages: the conversation must begin with the user, not the assistant$"),
+        ({"messages": [assistant(" "), response(thought())]},
+            "^messages: nothing in them can be sent$"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_by_name(fields: Dict, message: str) -> None:
@@ -1026,6 +1067,96 @@ def test_extra_headers() -> None:
     assert wire.headers.keys() == {"content-type", "accept", "x-title"}
     assert "mine" not in repr(wire)
     assert wire.body.keys() == {"model", "messages"}
+
+
+NO_SEARCH_OPTION = "left out, this web search has no such option"
+
+
+@pytest.mark.parametrize(
+    ("fields", "notes"),
+    [
+        ({"model": model_with(unsupported_parameters=["messages.system"]), "instructions": ["a"]},
+            ["instructions: told by the user, the model takes no system message"]),
+        ({"options": {"stream_options": {"x": 1}}},
+            ["stream_options: left out, the answer is not streamed, or the API has none"]),
+        ({"structured_output": StructuredOutputConfig(output_schema=OF_ANY_KEYS)},
+            ["structured_output: told, not enforced, for its schema cannot be made strict"]),
+        ({"structured_output": OUTPUT, "quirks": OLD},
+            ["structured_output: told in words, the API has no schemas"]),
+        ({"model": deepseek.DeepseekV4Pro, "quirks": DEEPSEEK, "reasoning": True,
+          "tools": [tool()], "tool_choice": FORCED[0]},
+            ["reasoning: left out, no tool can be forced while the model reasons"]),
+        ({"model": model_with(REASONER, unsupported_parameters=["reasoning_effort.with_tools"]),
+          "reasoning": True, "tools": [tool()]},
+            ["reasoning: left out, in this API the model does not reason where it has tools"]),
+        ({"model": REASONER, "reasoning": True, "max_reasoning_tokens": 9},
+            ["max_reasoning_tokens: left out, the API takes an effort"]),
+        ({"model": REASONER, "reasoning": True, "options": {"top_p": 1}},
+            ["top_p: left out, the model takes it only without reasoning"]),
+        ({"tools": [tool("dict", OF_ANY_KEYS, strict=True)]},
+            ["tool 'dict': strict left out, the API or the schema does not allow it"]),
+        ({"tool_choice": FORCED[0]}, ["tool_choice: left out, there are no tools"]),
+        ({"tools": [tool()], "tool_choice": ToolChoice(type=None), "quirks": OLD},
+            ["tools: left out, the API knows no other way to forbid them"]),
+        ({"tools": [tool(), tool("other")], "tool_choice": FORCED[1], "quirks": LOCAL},
+            ["tools: only 'look' kept, the API can force a tool only if alone"]),
+        ({"tools": [tool()], "tool_choice": FORCED[0], "quirks": OLD},
+            ["tool_choice: left out, the API cannot force tools"]),
+        ({"tools": [tool()], "tool_choice": ToolChoice(parallel=False), "quirks": OLD},
+            ["parallel_tool_calls: left out, the API cannot forbid calls in parallel"]),
+        ({"hosted_tools": [WebSearchHostedTool(max_uses=1)], "quirks": PERPLEXITY},
+            [f"hosted_tools: max_uses: {NO_SEARCH_OPTION}"]),
+        ({"hosted_tools": [WebSearchHostedTool(user_location=HostedToolUserLocation(timezone="T"))],
+          "quirks": PERPLEXITY}, [f"hosted_tools: timezone: {NO_SEARCH_OPTION}"]),
+        ({"metadata": {"user_id": 7}, "quirks": Quirks(user_field=None)},
+            ["metadata['user_id']: left out, this API does not take it"]),
+        ({"options": {"betas": ["x"]}}, ["options['betas']: left out, this API has no such field"]),
+        ({"options": {"logprobs": True, "top_logprobs": 2}}, []),
+        ({"context_policy": {"mode": "provider_compaction"}},
+            ["context_policy: left out, Chat Completions has none"]),
+        ({"messages": [Prompt(text="a", cache_control="5m")]},
+            ["cache_control: left out, this API has no such marks"]),
+    ],
+)  # fmt: skip
+def test_notes_say_what_was_done_and_why(fields: Dict, notes: list[str]) -> None:
+    assert build(**fields).adjustments == notes
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"messages": HISTORIES["an answer to go on with"], "quirks": PERPLEXITY},
+            ("messages: gpt-4.1 does not go on with the assistant's text here; "
+             "the last message must be the user's")),
+        ({"options": {"stop": list("abcde")}}, "options['stop']: the API takes 4 at most"),
+        ({"metadata": {"user": "x" * 129}}, "metadata['user_id']: longer than 128 characters"),
+        ({"options": {"tool_choice": "look"}},
+            ("options['tool_choice']: expected 'auto', 'none', 'required' or a dict with a type; "
+             "or use AIModelCallConfig.tool_choice")),
+        ({"hosted_tools": [WebSearchHostedTool()] * 2},
+            "hosted_tools: the API takes one web search"),
+        ({"options": {"top_logprobs": 2}}, "options['top_logprobs']: needs options['logprobs']"),
+        ({"tools": [tool()], "quirks": Quirks(tools=False)},
+            ("tools: gpt-4.1 has no tools here. Use another model or another provider, or leave "
+             "tools out; or, if it has, declare it: tools in AIModelAPI.config['quirks'] or by "
+             "register_service")),
+        ({"hosted_tools": [WebSearchHostedTool()], "quirks": Quirks(web_search="none")},
+            ("hosted_tools: gpt-4.1 has no web search here. Use another model or another "
+             "provider, or leave hosted_tools out; or, if it has, declare it: web_search in "
+             "AIModelAPI.config['quirks'] or by register_service, and no 'web_search_options' in "
+             "the model's unsupported_parameters. Another API of the same provider may have one "
+             "(OpenAI's: Responses, without config['api'])")),
+        ({"structured_output": OUTPUT,
+          "quirks": Quirks(tools=False, unsupported=("response_format",))},
+            ("structured_output: gpt-4.1 has no structured output here. Use another model or "
+             "another provider, or leave structured_output out; or, if it has, declare it: no "
+             "'response_format' in the unsupported parameters of model and server")),
+    ],
+)  # fmt: skip
+def test_refusals_say_what_is_wrong(fields: Dict, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(**fields)
+    assert caught.value.message == message
 
 
 # --- tools
@@ -1093,6 +1224,9 @@ TWO = [tool(), tool("other")]
         (NAMED, Quirks(), NAMED, 2, []),
         (ALLOWED, Quirks(), ALLOWED, 2, []),
         (ALLOWED, LOCAL, "auto", 2, []),
+        (ALLOWED | {"allowed_tools": {"mode": "required"}}, LOCAL, "required", 2, []),
+        ({"type": "custom", "custom": {"name": "code"}}, LOCAL, "required", 2, []),
+        (NAMED, LOCAL, "required", 1, ["tools"]),
         ({"type": "custom", "custom": {"name": "look"}}, Quirks(),
             {"type": "custom", "custom": {"name": "look"}}, 2, []),
         (FORCED[0], MISTRAL, "any", 2, []),
@@ -1115,6 +1249,26 @@ def test_tool_choices(choice: Any, quirks: Quirks, sent: Any, tools: int, notes:
     assert noted(wire) == notes
     if quirks == Quirks():
         accepted(wire)
+
+
+def test_where_tools_are_left_out_nothing_is_said_of_them() -> None:
+    fields: Dict = {"tools": [tool()], "tool_choice": ToolChoice(parallel=False)}
+    sent = body(quirks=Quirks(unsupported=("tools",)), **fields)
+    assert sent.keys() == {"model", "messages"}
+
+
+def test_a_forced_tool_that_is_alone_needs_no_note() -> None:
+    wire = build(quirks=LOCAL, tools=[tool()], tool_choice=FORCED[1])
+    assert (wire.body["tool_choice"], noted(wire)) == ("required", [])
+
+
+def test_a_schema_without_a_type_is_that_of_an_object() -> None:
+    (made,) = body(tools=[tool(schema={"description": "d"})])["tools"]
+    assert made["function"]["parameters"] == {
+        "type": "object",
+        "description": "d",
+        "properties": {},
+    }
 
 
 def test_a_tool_choice_that_the_model_refuses_is_left_out() -> None:
@@ -1175,6 +1329,9 @@ def test_web_search_of_openais() -> None:
         },
     }
     assert noted(wire) == ["hosted_tools"] * 4
+    region = WebSearchHostedTool(user_location=HostedToolUserLocation(region="BE"))
+    sent = body(hosted_tools=[region], model=SEARCHING)
+    assert sent["web_search_options"]["user_location"]["approximate"] == {"region": "BE"}
     for how in ({"model": SEARCHING}, {"quirks": Quirks(web_search="options")}):
         sent = body(hosted_tools=[WebSearchHostedTool()], **how)
         assert sent["web_search_options"] == {}
@@ -1223,8 +1380,10 @@ def test_web_search_where_it_only_needs_its_filters() -> None:
         "user_location": {"city": "Bern", "country": "CH"},
     }
     assert noted(wire) == ["hosted_tools"] * 4
-    placed = WebSearchHostedTool(user_location=HostedToolUserLocation(country="CH"))
-    assert noted(build(hosted_tools=[placed], quirks=PERPLEXITY)) == []
+    place = HostedToolUserLocation(region="BE", country="CH")
+    placed = build(hosted_tools=[WebSearchHostedTool(user_location=place)], quirks=PERPLEXITY)
+    assert placed.body["web_search_options"]["user_location"] == {"region": "BE", "country": "CH"}
+    assert noted(placed) == []
     blocking = body(hosted_tools=[BLOCKING], quirks=PERPLEXITY)
     assert blocking["search_domain_filter"] == ["-b.ch"]
     assert "web_search_options" not in blocking
@@ -1251,6 +1410,7 @@ def test_a_response_format_holds_the_schema() -> None:
         "type": "json_schema",
         "json_schema": {"name": "At_a_place", "schema": STRICT, "strict": True},
     }
+    assert wire.body["messages"] == [{"role": "user", "content": "hi"}]
     assert wire.output_tool is None
     assert noted(wire) == ["structured_output"]
     assert OUTPUT.output_schema == SCHEMA
@@ -1260,7 +1420,15 @@ def test_a_response_format_holds_the_schema() -> None:
     assert sparse["schema"]["required"] == ["here"]
     nameless = StructuredOutputConfig(output_schema={"properties": {"a": {"type": "null"}}})
     form = body(structured_output=nameless)["response_format"]["json_schema"]
-    assert form["name"] == STRUCTURED_OUTPUT_TOOL
+    assert (form["name"], form["schema"]["type"]) == (STRUCTURED_OUTPUT_TOOL, "object")
+
+
+def test_a_list_of_anything_is_not_strict() -> None:
+    schema: Dict = {"type": "object", "properties": {"l": {"type": "array"}}, "required": ["l"]}
+    sent = body(tools=[tool(schema=schema, strict=True)],
+                structured_output=StructuredOutputConfig(output_schema=schema))  # fmt: skip
+    for holder in (sent["tools"][0]["function"], sent["response_format"]["json_schema"]):
+        assert "strict" not in holder
 
 
 def test_a_schema_that_cannot_be_strict_is_told() -> None:
@@ -1312,10 +1480,26 @@ def test_a_tool_carries_what_the_format_does_not(
     assert wire.output_tool == STRUCTURED_OUTPUT_TOOL
     assert wire.body["tool_choice"] == (output if choice == "output" else choice)
     assert len(wire.body["tools"]) == tools
-    assert wire.body["tools"][-1]["function"].get("strict", False) == quirks.strict_schemas
+    function = wire.body["tools"][-1]["function"]
+    assert function.get("strict", False) == quirks.strict_schemas
+    assert function["description"] == OUTPUT_TOOL_PURPOSE
     assert "response_format" not in wire.body
     if choice == "output":
-        assert wire.body.get("parallel_tool_calls", False) is False
+        expected = False if quirks.parallel_tool_calls else None
+        assert wire.body.get("parallel_tool_calls") is expected
+
+
+def test_only_the_call_that_is_the_answer_must_be_alone() -> None:
+    fields: Dict = {"model": BY_TOOL, "structured_output": OUTPUT}
+    alone = build(**fields, quirks=Quirks(parallel_tool_calls=False))
+    assert "parallel_tool_calls" not in alone.body
+    assert "parallel_tool_calls" not in noted(alone)
+    for choice in FORCED:
+        sent = body(**fields, tools=[tool()], tool_choice=choice)
+        assert "parallel_tool_calls" not in sent
+    assert body(tools=[tool()], tool_choice=FORCED[1]).keys() == {
+        *("model", "messages", "tools", "tool_choice"),
+    }
 
 
 def test_the_tool_of_the_output_has_a_name_of_its_own() -> None:
@@ -1325,6 +1509,11 @@ def test_the_tool_of_the_output_has_a_name_of_its_own() -> None:
     assert "tool_choice" in noted(unforced)
     toolless = build(model=BY_TOOL, structured_output=OUTPUT, quirks=PERPLEXITY)
     assert toolless.body["response_format"] == {"type": "json_object"}
+    refusing = model_with(BY_TOOL, unsupported_parameters=["tools"])
+    format_of = body(model=refusing, structured_output=OUTPUT)["response_format"]
+    assert format_of == {"type": "json_object"}
+    apart = Quirks(tools=False, format_with_tools=False)
+    assert body(structured_output=OUTPUT, quirks=apart)["response_format"]["type"] == "json_schema"
 
 
 @pytest.mark.parametrize(
@@ -1411,7 +1600,16 @@ def test_a_model_without_instructions_gets_them_from_the_user() -> None:
     assert wire.body["messages"] == [{"role": "user", "content": "a\n\nb\n\nhi"}]
     assert noted(wire) == ["instructions"]
     begun = build(model=model, instructions=["a"], messages=[assistant("I"), "hi"])
-    assert [message["content"] for message in begun.body["messages"]] == ["a", "I", "hi"]
+    said = [(message["role"], message["content"]) for message in begun.body["messages"]]
+    assert said == [("user", "a"), ("assistant", "I"), ("user", "hi")]
+    going = build(model=model, instructions=["a"], messages=["hi", assistant("I"), "so?"])
+    assert [message["content"] for message in going.body["messages"]] == ["a\n\nhi", "I", "so?"]
+    marked = SystemInstruction(text="a", cache_control="5m")
+    seen = Prompt(text="see", files=[IMAGE_AT])
+    fields: Dict = {"model": model, "quirks": OPENROUTER}
+    shown = body(instructions=[marked, "b"], messages=[seen], **fields)["messages"][0]["content"]
+    assert [part.get("text") for part in shown] == ["a", "b", None, "see"]
+    assert [part.get("cache_control") for part in shown] == [{"type": "ephemeral"}] + [None] * 3
     assert noted(build(model=model)) == []
 
 
@@ -1465,7 +1663,11 @@ def test_files(file: StoredFile, quirks: Quirks, part: Dict) -> None:
 @pytest.mark.parametrize(
     ("file", "quirks", "message"),
     [
-        (StoredFile.from_bytes(b"x", "a.zip"), Quirks(), "it takes image/jpeg.*/pdf, audio/wav"),
+        (
+            StoredFile.from_bytes(b"x", "a.zip"),
+            Quirks(),
+            "takes image/jpeg.*/pdf, audio/wav, audio/mpeg, text ",
+        ),
         (StoredFile.from_bytes(PNG, "a.png"), OLD, "file 'a.png': .*; it takes text "),
         (PDF, OLD, "file 'a.pdf': media type 'application/pdf' cannot be sent"),
         (StoredFile.from_bytes(b"x", "a.mp3"), OLD, "file 'a.mp3': media type 'audio/mpeg'"),
@@ -1486,8 +1688,12 @@ def test_files_that_cannot_be_sent_are_named(
 
 def test_a_file_in_a_turn_of_the_assistants_is_refused() -> None:
     prompt = Prompt(role=PromptMessageRoleEnum.ASSISTANT, text="see", files=[PDF])
-    with pytest.raises(ConfigError, match=r"messages: 'a.pdf' cannot stand in a turn of the"):
+    with pytest.raises(
+        ConfigError, match=r"^messages: 'a.pdf' cannot stand in a turn of the assistant's$"
+    ):
         build(messages=["hi", prompt, "so?"])
+    with pytest.raises(ConfigError, match="messages: 'look' cannot stand in a turn of the"):
+        build_turns([Turn("user", [TextPart("hi")]), Turn("assistant", [result(name="look")])])
 
 
 def test_marks_of_what_to_cache() -> None:
@@ -1522,6 +1728,21 @@ def test_marks_of_what_to_cache() -> None:
     told = body(quirks=msgspec.structs.replace(OLD, cache_marks=True), structured_output=OUTPUT,
                 instructions=fields["instructions"])["messages"][0]["content"]  # fmt: skip
     assert told[2]["text"].startswith("Answer with a JSON object")
+
+
+def test_the_last_four_marks_are_kept_with_the_long_ones_first() -> None:
+    wire = build(
+        quirks=OPENROUTER,
+        tools=[tool(cache_control="5m"), tool("other", cache_control="5m")],
+        instructions=[SystemInstruction(text="a", cache_control="5m")],
+        messages=[Prompt(text=said, cache_control="5m") for said in "bc"],
+        options={"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+    )
+    system, user = (message["content"] for message in wire.body["messages"])
+    marks = [part.get("cache_control") for part in (*wire.body["tools"], *system, *user)]
+    long = {"type": "ephemeral", "ttl": "1h"}
+    assert [*marks, wire.body["cache_control"]] == [None, None, long, long, long, long]
+    assert noted(wire) == ["cache_control"] * 4
 
 
 @pytest.mark.parametrize(
@@ -1563,7 +1784,9 @@ def test_a_turn_that_comes_out_empty_is_dropped() -> None:
     empty = response(thought(), text(" "), generic({"type": "odd"}))
     assert sent_messages("a", empty, "b") == [{"role": "user", "content": "a\n\nb"}]
     seen = Prompt(text="see", files=[IMAGE_AT])
-    assert len(content("a", empty, seen)) == 3
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.webp"}}
+    say_a, say_see = ({"type": "text", "text": said} for said in ("a", "see"))
+    assert content("a", empty, seen) == [say_a, image, say_see]
     nothing = ChatResponse(model="m", provider=OPEN_AI)
     turns = [Turn("user", [TextPart("a")]), Turn("assistant", [nothing]), Turn("user", [])]
     assert len(build_turns(turns).body["messages"]) == 1
@@ -1625,6 +1848,18 @@ def test_reasoning_goes_back_in_the_form_it_is_wanted(
     restored = ChatResponse.from_dict(answer.model_dump())
     last: list[Any] = [result()] if calls else ["and?"]
     assert sent_messages("hi", restored, *last, quirks=quirks)[1].items() >= said.items()
+
+
+def test_the_text_of_reasoning_is_one() -> None:
+    empty = ChatResponseReasoningContentItem(
+        message_contents=[ChatMessageContentPart(type="thinking")]
+    )
+    answer = response(thought("2+"), empty, thought("2"), text("4"), call())
+    said = sent_messages("hi", answer, result(), quirks=DEEPSEEK)[1]
+    assert said["reasoning_content"] == "2+2"
+    mistral = sent_messages("hi", response(thought("2+2"), call()), result(), quirks=MISTRAL)[1]
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "2+2"}]}]
+    assert mistral["content"] == parts
 
 
 def test_reasoning_that_must_be_there_is_stood_for_by_a_space() -> None:
@@ -1719,6 +1954,7 @@ def test_calls_go_back_as_they_came() -> None:
         ({"raw_arguments": None}, {"arguments": "{}"}),
         ({"raw_arguments": '{"input":"x', "metadata": {"type": "custom"}},
             {"input": '{"input":"x'}),
+        ({"raw_arguments": None, "metadata": {"type": "custom"}}, {"input": ""}),
     ],
 )  # fmt: skip
 def test_arguments_that_do_not_parse(fields: Dict, body_of_call: Dict) -> None:
@@ -1781,10 +2017,11 @@ def test_a_message_that_only_calls(empty: Literal["null", "empty", "absent"], sa
 
 
 def test_refusals() -> None:
-    answer = response(text("I think", "output_text"), text("no", "refusal"))
+    answer = response(text("I think", "output_text"), text("n", "refusal"), text("o", "refusal"))
     said = sent_messages("hi", answer, "please")[1]
     assert said == {"role": "assistant", "content": "I think", "refusal": "no"}
-    accepted(build(messages=["hi", response(text("no", "refusal")), "please"]))
+    alone = accepted(build(messages=["hi", response(text("no", "refusal")), "please"]))
+    assert alone["messages"][1] == {"role": "assistant", "content": None, "refusal": "no"}
     as_text = sent_messages("hi", answer, "please", quirks=LOCAL)[1]
     assert as_text == {"role": "assistant", "content": "I think\n\nno"}
 
@@ -1818,7 +2055,8 @@ def test_structured_output_goes_back_as_its_text() -> None:
         structured_output=ChatResponseStructuredOutput.from_text(data, OUTPUT),
     )
     bare = ChatResponseTextContentItem()
-    assert content("hi", response(item, bare), "so?", at=1) == data
+    said = sent_messages("hi", response(item, bare), "so?")[1]
+    assert said == {"role": "assistant", "content": data}
 
 
 def test_only_the_first_choice_is_sent() -> None:

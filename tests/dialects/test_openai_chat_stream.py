@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,6 +226,50 @@ def test_choices_in_one_chunk_without_numbers_are_numbered() -> None:
     assert [(c.index, len(c.contents or [])) for c in response.choices] == [(0, 1), (1, 1)]
 
 
+def test_choices_in_one_chunk_have_their_own_numbers() -> None:
+    pairs = ((1, "b"), (0, "a"))
+    both = {"choices": [{"index": i, "delta": {"content": c}} for i, c in pairs]}
+    assert deltas(both) == [d.TextDelta(0, "b", 1), d.TextDelta(0, "a", 0)]
+
+
+def all_sorts(index: int) -> list[d.Delta]:
+    """What a choice says that has nearly everything in it."""
+    audio = {"id": "a", "data": "UklG", "transcript": "Hm"}
+    thinking = {"type": "thinking", "thinking": "t", "signature": "s"}
+    reference = {"type": "reference", "reference_ids": [1]}
+    details = [{"type": "reasoning.encrypted", "data": "RW5j"}]
+    custom_call = {"index": 2, "id": "z", "custom": {"name": "g", "input": "i"}}
+    deltas: list[Dict] = [
+        {"reasoning_details": details},
+        {"reasoning": "r", "content": "c", "refusal": "no", "mood": "so"},
+        {"content": [thinking, reference, {"type": "image_url"}]},
+        {"annotations": [{"type": "url_citation"}], "audio": audio, "images": [{"type": "image"}]},
+        {"audio": {"expires_at": 1}},
+        {"tool_calls": [function("f", "", index=0, id="x")]},
+        {"tool_calls": [function(arguments="{}", index=0)]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": ""}, "late": 1}]},
+        {"tool_calls": [{"index": 1, "type": "web_search"}]},
+        {"tool_calls": [{"index": 1, "status": "done"}, custom_call]},
+        {"function_call": {"name": "h", "arguments": "{}"}},
+        {"content": "d"},
+        {"reasoning": "s"},
+    ]
+    said, decoder = read(
+        *(chunk(delta, index=index) for delta in deltas), chunk({}, "stop", index=index), DONE
+    )
+    assert decoder.complete
+    return said
+
+
+def test_all_that_is_said_of_a_choice_names_it() -> None:
+    first, second = all_sorts(0), all_sorts(1)
+    assert {getattr(delta, "choice", 1) for delta in second} == {1}
+    told: list[Any] = [delta for delta in second if hasattr(delta, "choice")]
+    assert [msgspec.structs.replace(delta, choice=0) for delta in told] == [
+        delta for delta in first if hasattr(delta, "choice")
+    ]
+
+
 # --- the end ----------------------------------------------------------------------------------
 
 
@@ -253,6 +298,24 @@ def test_the_answer_is_complete_only_if_each_choice_is(
     assert read(*events, lenient=True)[1].complete is lenient
 
 
+def test_no_server_is_lenient_that_is_not_said_to_be() -> None:
+    decoder = OpenAIChatDecoder()
+    one(text("a"), decoder=decoder)
+    one("[DONE]", decoder=decoder)
+    assert not decoder.complete
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [({}, True), ({"role": "assistant"}, True), ({"role": "assistant", "content": "b"}, False)],
+)
+def test_an_answer_goes_on_with_news_alone(after: Dict, expected: bool) -> None:
+    decoder = OpenAIChatDecoder()
+    for event in (text("a", "stop"), chunk(after)):
+        one(event, decoder=decoder)
+    assert decoder.may_be_complete is expected
+
+
 def test_a_finish_reason_alone_does_not_complete_it() -> None:
     decoder = OpenAIChatDecoder()
     one(text("a", "stop"), decoder=decoder)
@@ -271,6 +334,11 @@ def test_a_truncated_answer_is_not_completed_by_its_end() -> None:
     said, decoder = read(text("a"), DONE, STOP)
     assert (decoder.complete, list(decoder.end())) == (False, [])
     assert of_type(d.Finish, said) == []
+
+
+def test_the_end_of_the_body_adds_nothing_to_a_complete_answer() -> None:
+    _, decoder = read(text("a"), STOP, DONE)
+    assert (decoder.complete, list(decoder.end())) == (True, [])
 
 
 @pytest.mark.parametrize("end", ["[DONE]", " [DONE] ", "[DONE] bye", "[DONE]\nbye"])
@@ -342,6 +410,7 @@ def test_events_without_data_say_nothing(data: str) -> None:
         ({"content": [{"type": "thinking", "thinking": "a"}]}, "a", "thinking"),
         ({"content": [{"type": "thinking", "thinking": ["a"]}]}, "a", "thinking"),
         ({"content": [{"type": "reasoning", "text": "a"}]}, "a", "thinking"),
+        ({"content": [{"type": "reasoning", "reasoning": "a"}]}, "a", "thinking"),
         ({"content": [{"type": "reasoning", "summary": [{"text": "a"}]}]}, "a", "thinking"),
     ],
 )
@@ -386,10 +455,29 @@ def test_details_of_reasoning_are_kept_to_be_sent_back_with_their_pieces_joined(
 
 
 def test_reasoning_that_is_hidden_is_a_block_of_its_own() -> None:
-    detail = {"type": "reasoning.encrypted", "data": "RW5j", "format": "x"}
+    detail = {"type": "reasoning.encrypted", "data": "RW5j", "format": "x", "id": None}
     item, said = contents(chunk({"content": "", "reasoning_details": [detail]}), text("4"))
     assert (item.get_text() or "", item.metadata) == ("", {"reasoning_details": [detail]})
     assert said.get_text() == "4"
+
+
+def test_hidden_reasoning_begins_once() -> None:
+    details = [{"type": "reasoning.encrypted", "data": data} for data in ("RW5j", "RW5k")]
+    assert deltas(*(chunk({"reasoning_details": [detail]}) for detail in details)) == [
+        d.BlockStart(0, "reasoning"),
+        d.BlockInfo(0, metadata={"reasoning_details": details}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"type": "reasoning.summary", "summary": "b", "index": 0}]
+    + [{"type": "reasoning.text", "text": "b", **more} for more in ({"index": 1}, {})],
+)
+def test_details_of_another_type_or_index_are_others(other: Dict) -> None:
+    details = [{"type": "reasoning.text", "text": "a", "index": 0}, other]
+    (item,) = contents(*(chunk({"reasoning_details": [detail]}) for detail in details))
+    assert item.metadata["reasoning_details"] == details
 
 
 def test_details_of_reasoning_survive_a_cut() -> None:
@@ -407,7 +495,7 @@ def test_content_may_be_a_list_of_parts() -> None:
     reasoning, said, refused, picture, tool = contents(
         chunk({"content": [thinking, signed | {"closed": True}, {"type": "text", "text": "1"}]}),
         chunk({"content": [{"type": "text", "text": "4", "annotations": [{"a": 1}]}, "4", 7]}),
-        chunk({"content": {"text": "!"}}),
+        chunk({"content": {"type": "output_text", "text": "!"}}),
         chunk({"content": [reference, {"type": "refusal", "refusal": "no"}, image, inner]}),
     )
     assert (reasoning.get_text(), reasoning.thinking_signature) == ("12*12!", "Uw==")
@@ -424,6 +512,14 @@ def test_a_signature_within_a_part() -> None:
         "summary": [{"type": "summary_text", "text": "a", "signature": "s"}],
     }
     (item,) = contents(chunk({"content": [part]}))
+    assert (item.get_text(), item.thinking_signature) == ("a", "s")
+
+
+def test_a_signature_may_come_after_its_thoughts() -> None:
+    (item,) = contents(
+        chunk({"content": [{"type": "thinking", "thinking": "a"}]}),
+        chunk({"content": [{"type": "thinking", "thinking": [], "signature": "s"}]}),
+    )
     assert (item.get_text(), item.thinking_signature) == ("a", "s")
 
 
@@ -458,6 +554,18 @@ def test_sound_is_carried_through() -> None:
         "audio",
         {"id": "audio_1", "data": "UklGRg==", "transcript": "Hello", "expires_at": 1},
     )
+
+
+def test_each_piece_of_sound_is_said_once() -> None:
+    assert deltas(
+        chunk({"audio": {"id": "audio_1", "data": "UklG", "transcript": "Hel"}}),
+        chunk({"audio": {"data": "Rg==", "transcript": "lo"}}),
+    ) == [
+        d.OpaqueStart(0, "audio", {"id": "audio_1"}, input_key="data"),
+        d.ToolArgumentsDelta(0, "UklG"),
+        d.ToolArgumentsDelta(0, "Rg=="),
+        d.OpaqueUpdate(0, {"transcript": "Hello"}),
+    ]
 
 
 def test_images_are_carried_through() -> None:
@@ -513,6 +621,8 @@ def test_a_message_beside_a_delta_is_ignored() -> None:
 def test_a_message_instead_of_deltas_counts() -> None:
     first = chunk({}, choice=None)
     assert answer(first, with_message({"content": "ab"}, finish_reason="stop"), DONE).text() == "ab"
+    role = chunk({"role": "assistant"})
+    assert answer(role, with_message({"content": "ab"}), STOP, DONE).text() == "ab"
     pieces = [with_message({"content": "a"}), with_message({"content": "b"}, delta={})]
     assert answer(*pieces, STOP, DONE).text() == "ab"
 
@@ -543,6 +653,50 @@ def test_a_call_in_pieces() -> None:
         d.ToolArgumentsDelta(0, '{"zone":'),
         d.ToolArgumentsDelta(0, '"UTC"}'),
     ]
+
+
+def test_a_call_that_its_arguments_begin_waits_for_its_name() -> None:
+    assert deltas(
+        text("Well"),
+        call(function(arguments='{"a":', index=0)),
+        call(function(arguments="1}", index=0)),
+        call(function("f", "", index=0, id="x")),
+    ) == [d.TextDelta(0, "Well"), d.ToolCallStart(1, "f", call_id="x"), d.ToolArgumentsDelta(1, A)]
+
+
+def test_a_piece_of_a_call_without_arguments_says_nothing() -> None:
+    assert deltas(
+        call(function("f", "", index=0, id="x")),
+        call(function(arguments="", index=0)),
+        call(function(index=0)),
+    ) == [d.ToolCallStart(0, "f", call_id="x")]
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [
+        ({"content": "a", "reasoning": "b"}, [d.ReasoningDelta(1, "b"), d.TextDelta(0, "a")]),
+        (
+            {"content": "a", "reasoning_content": "b"},
+            [d.ReasoningDelta(1, "b"), d.TextDelta(0, "a")],
+        ),
+        (
+            {"reasoning_content": "a", "reasoning": "b"},
+            [d.ReasoningDelta(1, "a"), d.ReasoningDelta(1, "b")],
+        ),
+        (
+            {"content": "a", "tool_calls": [function(arguments="{", index=0)]},
+            [d.TextDelta(0, "a"), d.ToolArgumentsDelta(2, "{")],
+        ),
+        (
+            {"reasoning": "a", "tool_calls": [function(arguments="{", index=0)]},
+            [d.ReasoningDelta(1, "a"), d.ToolArgumentsDelta(2, "{")],
+        ),
+    ],
+)
+def test_a_chunk_may_go_on_with_two_blocks(delta: Dict, expected: list[d.Delta]) -> None:
+    begun = [text("a"), chunk({"reasoning": "b"}), call(function("f", "", index=0, id="x"))]
+    assert deltas(*begun, chunk(delta))[4:] == expected
 
 
 A, B = '{"a":1}', '{"b":2}'
@@ -668,7 +822,9 @@ BOTH = [("x", "f", {"a": 1}), ("y", "g", {"b": 2})]
             id="null",
         ),
         pytest.param(
-            [function("f", [1], index=0, id="x")], [("x", "f", "[1]")], id="neither object nor text"
+            [function("f", ["é"], index=0, id="x")],
+            [("x", "f", '["é"]')],
+            id="neither object nor text",
         ),
         pytest.param(
             [{"index": 0, "id": "x", "name": "f", "arguments": A}], BOTH[:1], id="no function"
@@ -682,6 +838,25 @@ BOTH = [("x", "f", {"a": 1}), ("y", "g", {"b": 2})]
             [{"index": 0, "id": "x", "type": "function"}, function("f", A, index=0)],
             BOTH[:1],
             id="function follows",
+        ),
+        pytest.param(
+            [{"index": 0, "id": "x"}, function("f", A, index=0)], BOTH[:1], id="all follows"
+        ),
+        pytest.param(
+            [
+                {"index": 0, "id": "x", "type": "call", "name": "f"},
+                {"index": 0, "arguments": A},
+            ],
+            BOTH[:1],
+            id="another type with a name",
+        ),
+        pytest.param(
+            [
+                {"index": 0, "id": "x", "type": "call", "arguments": A},
+                {"index": 0, "name": "f"},
+            ],
+            BOTH[:1],
+            id="another type with arguments",
         ),
         pytest.param(
             [function("f", A, index=0.0, id="x"), function("g", B, index="1", id="y")],
@@ -717,6 +892,20 @@ def test_other_facts_of_a_call_are_its_metadata() -> None:
     }
 
 
+def test_facts_of_a_call_are_told_once() -> None:
+    facts: Dict = {"type": "builtin", "early": 1}
+    assert deltas(
+        call(function("f", "", index=0, id="x", **facts)),
+        call({"index": 0, "function": {"arguments": ""}, **facts, "late": 1}),
+        call({"index": 0, "function": {"arguments": ""}, **facts, "late": 1}),
+        call({"index": 0, "function": {"arguments": A}, **facts}),
+    ) == [
+        d.ToolCallStart(0, "f", call_id="x", metadata=facts),
+        d.BlockInfo(0, metadata={"late": 1}),
+        d.ToolArgumentsDelta(0, A),
+    ]
+
+
 def test_a_call_is_finished_only_at_the_end() -> None:
     events = [call(function("f", A, index=0, id="x")), CALLS]
     said, _ = read(*events[:1])
@@ -748,6 +937,12 @@ def test_the_text_for_a_custom_tool_is_an_argument() -> None:
     assert late.choices[0].finish_reason == FinishReason.TOOL_CALLS
 
 
+def test_arguments_of_a_function_are_no_text_for_a_custom_tool() -> None:
+    events = [custom("shell", "a", id="x"), call(function(arguments=A, index=0))]
+    (made,) = answer(*events, CALLS, DONE).tools()
+    assert made.arguments == {"input": "a"}
+
+
 def test_a_function_call_of_old() -> None:
     events = [
         chunk({"function_call": {"name": "f", "arguments": ""}}),
@@ -764,6 +959,7 @@ def test_a_function_call_of_old() -> None:
 def test_calls_of_another_type_are_carried_through() -> None:
     response = answer(
         call({"index": 0, "id": "ws_1", "type": "web_search", "web_search": {"query": "moon"}}),
+        call({"index": 0}),
         call({"index": 0, "status": "done"}),
         call({"index": 1, "id": "ws_2", "type": "web_search"}),
         STOP,
@@ -777,6 +973,7 @@ def test_calls_of_another_type_are_carried_through() -> None:
         "status": "done",
     }
     assert second.block == {"id": "ws_2", "type": "web_search"}  # type: ignore[union-attr]
+    assert second.block_type == "web_search"  # type: ignore[union-attr]
     assert response.choices[0].finish_reason == FinishReason.STOP
 
 
@@ -1006,6 +1203,13 @@ def test_events_without_meaning_are_skipped(event: Any) -> None:
     assert decoder.skipped == (not said)
 
 
+@pytest.mark.parametrize("event", [{"choices": []}, {"usage": None}, STOP, chunk({"content": ""})])
+def test_what_might_say_more_is_not_skipped(event: Dict) -> None:
+    decoder = OpenAIChatDecoder()
+    one(event, decoder=decoder)
+    assert decoder.skipped == 0
+
+
 @pytest.mark.parametrize("choices", [None, [], {}, 7])
 def test_choices_may_be_missing(choices: Any) -> None:
     assert answer({"choices": choices}, text("a"), STOP, DONE).text() == "a"
@@ -1066,6 +1270,10 @@ def test_an_event_that_is_named_error_is_one(data: str) -> None:
     assert isinstance(error_of(data, name="error"), ServerError)
 
 
+def test_an_error_in_words_says_them() -> None:
+    assert error_of("Sorry.", name="error").message.endswith(": Sorry.")
+
+
 def test_an_event_with_content_is_none_whatever_its_name() -> None:
     assert of_type(d.TextDelta, one(text("a"), name="error")) == [d.TextDelta(0, "a")]
 
@@ -1096,6 +1304,14 @@ def test_an_error_beside_content_is_raised_after_it(next_event: Dict | str | Non
     assert "choices" not in caught.value.details["body"]
 
 
+def test_an_error_of_groqs_is_no_fact_of_the_answer() -> None:
+    decoder = OpenAIChatDecoder()
+    said = one(text("a", x_groq={"id": "r", "error": "Sorry."}), decoder=decoder)
+    assert said[0] == d.StreamInfo("chatcmpl-1", "m", {"x_groq": {"id": "r"}})
+    with pytest.raises(ServerError, match="Sorry"):
+        decoder.end()
+
+
 def test_an_error_within_a_choice() -> None:
     event = chunk({"content": "a"})
     event["choices"][0]["error"] = {"code": 429, "message": "Slow"}
@@ -1118,7 +1334,8 @@ def test_an_error_in_one_event_with_content_before_it() -> None:
     "data", ["{", "ping", '{"choices":[{"delta":{"content":"a"', "[" * 100_000], ids=range(4)
 )
 def test_what_is_no_json_is_refused(data: str, name: str) -> None:
-    with pytest.raises(ProtocolError, match="is no JSON"):
+    named = f"event '{name}'" if name else "an event without a name"
+    with pytest.raises(ProtocolError, match=f"^{named} is no JSON"):
         one(data, name=name)
 
 

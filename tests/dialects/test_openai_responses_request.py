@@ -25,6 +25,7 @@ from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.conversation import TextPart, Turn, conversation
 from dhenara_stream.core.sse import SSEDecoder
 from dhenara_stream.dialects.base import ChatRequest, Dialect, ErrorReply, WireRequest
+from dhenara_stream.dialects.drafting import OUTPUT_TOOL_PURPOSE
 from dhenara_stream.dialects.openai_responses import OpenAIResponsesDialect, Quirks
 from dhenara_stream.errors import ConfigError, DhenaraStreamError, RateLimitError
 from dhenara_stream.types.genai.ai_model import (
@@ -820,6 +821,8 @@ def test_a_server_that_keeps_nothing_anyway() -> None:
         (PLAIN, 100, 100, 0),
         (PLAIN, 1_000_000, 16_384, 1),
         (PLAIN, 1, 16, 1),
+        (PLAIN, 15, 16, 1),
+        (PLAIN, 16, 16, 0),
         (model_with(max_output_tokens_reasoning_mode=9_000), 1_000_000, 128_000, 1),
     ],
 )
@@ -859,8 +862,67 @@ def test_wrong_input_is_named(fields: Dict, message: str | None) -> None:
     if message is None:
         assert build(**fields).body["input"] == [said("hi")]
         return
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ConfigError, match="^" + re.escape(message)):
         build(**fields)
+
+
+NO_SEARCH_OPTION = "left out, this web search has no such option"
+
+
+@pytest.mark.parametrize(
+    ("fields", "notes"),
+    [
+        ({"max_output_tokens": 1, "model": PLAIN}, ["max_output_tokens: raised to 16, the least"]),
+        ({"context_policy": {"mode": "provider_context_editing"}},
+            ["context_policy: left out, the API has no provider_context_editing"]),
+        ({"context_policy": {"mode": "provider_compaction", "instructions": "i"}},
+            ["context_policy.instructions: left out, the API has no such option"]),
+        ({"context_policy": {"mode": "provider_compaction", "compact_threshold_tokens": 5}},
+            ["context_policy.compact_threshold_tokens: raised to 1000, the least"]),
+        ({"reasoning": True, "max_reasoning_tokens": 9, "model": ALWAYS},
+            ["max_reasoning_tokens: left out, the API takes an effort"]),
+        ({"options": {"include": [ENCRYPTED]}, "model": PLAIN},
+            ["include (reasoning.encrypted_content): left out, gpt-4o does not take it"]),
+        ({"hosted_tools": [WebSearchHostedTool(return_token_budget="default")]},
+            [f"hosted_tools: return_token_budget: {NO_SEARCH_OPTION}"]),
+        ({"hosted_tools": [WebSearchHostedTool(max_uses=3)] * 2},
+            ["hosted_tools: max_uses: left out, the limit of the API is one for all tools"]),
+        ({"tool_choice": ToolChoice()}, ["tool_choice: left out, there are no tools"]),
+        ({"structured_output": StructuredOutputConfig(output_schema=LOOSE)},
+            ["structured_output: told, not enforced, for its schema cannot be made strict"]),
+        ({"options": {"user": "u"}, "quirks": Quirks(unsupported=("user",))},
+            ["user: left out, this API does not take it"]),
+        ({"options": {"logprobs": True},
+          "model": model_with(PLAIN, unsupported_parameters=["logprobs"])},
+            ["logprobs: left out, like does not take it"]),
+        ({"options": {"top_p": 1}, "model": CAN_SKIP, "reasoning": True},
+            ["top_p: left out, the model takes it only without reasoning"]),
+        ({"options": {"logprobs": True}, "model": CAN_SKIP, "reasoning": True},
+            ["logprobs: left out, the model takes it only without reasoning"]),
+        ({"options": {"stream_options": {"x": 1}}},
+            ["stream_options: left out, the answer is not streamed"]),
+    ],
+)  # fmt: skip
+def test_notes_say_what_was_done_and_why(fields: Dict, notes: list[str]) -> None:
+    assert build(**fields).adjustments == notes
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"options": {"tool_choice": {}}},
+            ("options['tool_choice']: expected 'auto', 'none', 'required' or a dict with a type; "
+             "or use AIModelCallConfig.tool_choice")),
+        ({"options": {"store": "no"}}, "options['store']: expected True or False"),
+        ({"options": {"reasoning": "high"}}, "options['reasoning']: expected a dict"),
+        ({"metadata": {"user": "u" * 513}}, "metadata['user_id']: longer than 512 characters"),
+        ({"messages": [foreign(text(" "))]}, "messages: nothing in them can be sent"),
+    ],
+)  # fmt: skip
+def test_refusals_say_what_is_wrong(fields: Dict, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(**fields)
+    assert caught.value.message == message
 
 
 def test_headers_of_the_caller() -> None:
@@ -884,6 +946,12 @@ def test_the_user_is_named(quirks: Quirks, sent: Dict) -> None:
 
 
 # --- instructions, tools
+
+
+def test_names_may_be_as_long_as_the_api_takes() -> None:
+    sent = body(metadata={"user_id": "u" * 512}, tools=[tool("x" * 64)])
+    assert len(sent["metadata"]["user_id"]) == 512
+    assert len(sent["tools"][0]["name"]) == 64
 
 
 def test_instructions() -> None:
@@ -1075,11 +1143,13 @@ def test_a_tool_carries_it_where_the_model_has_no_field(
     assert wire.body["tool_choice"] == choice
     assert wire.body.get("parallel_tool_calls") is parallel
     carrier = wire.body["tools"][-1]
-    assert (carrier["name"], carrier["parameters"], carrier["strict"]) == (
-        "structured_output",
-        STRICT,
-        True,
-    )
+    assert carrier == {
+        "type": "function",
+        "name": "structured_output",
+        "description": OUTPUT_TOOL_PURPOSE,
+        "parameters": STRICT,
+        "strict": True,
+    }
 
 
 def test_the_tool_takes_no_name_of_the_callers() -> None:
@@ -1103,6 +1173,8 @@ def test_the_tool_takes_no_name_of_the_callers() -> None:
             [{"type": "compaction", "compact_threshold": 5000}], 0),
         ({"mode": "provider_compaction", "compact_threshold_tokens": 5},
             [{"type": "compaction", "compact_threshold": 1000}], 1),
+        ({"mode": "provider_compaction", "compact_threshold_tokens": 1000},
+            [{"type": "compaction", "compact_threshold": 1000}], 0),
         ({"mode": "provider_compaction", "edits": [{"type": "x"}], "instructions": "i",
             "pause_after_compaction": True}, [{"type": "compaction"}], 3),
         ({"mode": "provider_context_editing"}, None, 1),
@@ -1169,19 +1241,34 @@ def test_files(file: StoredFile, part: Dict) -> None:
         (StoredFile.from_bytes(b"", "a.pdf"), "file 'a.pdf': is empty"),
         (StoredFile.from_bytes(b" ", "a.txt"), "file 'a.txt': is empty"),
         (StoredFile.from_bytes(b"x", "a.mp3"), "file 'a.mp3': media type 'audio/mpeg' cannot be"),
-        (StoredFile.from_url("https://a.b/c"), "media type 'application/octet-stream' cannot be"),
+        (StoredFile.from_url("https://a.b/c"), "file 'c': media type 'application/octet-stream'"),
     ],
 )
 def test_files_that_cannot_be_sent_are_named(file: StoredFile, message: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ConfigError, match="^" + re.escape(message)):
         build(messages=[Prompt(text="see", files=[file])])
+
+
+def test_what_files_can_be_sent_is_told() -> None:
+    file = StoredFile.from_bytes(b"x", "a.mp3")
+    with pytest.raises(ConfigError) as caught:
+        build(messages=[Prompt(text="see", files=[file])])
+    assert caught.value.message == (
+        "file 'a.mp3': media type 'audio/mpeg' cannot be sent to this model; it takes image/jpeg, "
+        "image/png, image/gif, image/webp, PDF, Office documents and text (is the type right? it "
+        "can be given)"
+    )
 
 
 def test_what_stands_in_the_wrong_turn_is_refused() -> None:
     file = FilePayload(name="a.png", media_type="image/png", data=PNG)
-    with pytest.raises(ConfigError, match=r"messages: 'a\.png' cannot stand in a turn of the as"):
+    with pytest.raises(
+        ConfigError, match=r"^messages: 'a\.png' cannot stand in a turn of the assistant's$"
+    ):
         build_turns([Turn("assistant", [file])])
-    with pytest.raises(ConfigError, match="messages: a ChatResponse cannot stand"):
+    with pytest.raises(
+        ConfigError, match=r"^messages: a ChatResponse cannot stand in a turn of the user's$"
+    ):
         build_turns([Turn("user", [response(text("a"))])])
     with pytest.raises(ConfigError, match="messages: the ToolCallResult for 'x' answers no"):
         build_turns([Turn("user", [result("x")])])

@@ -1,6 +1,7 @@
 """The answers of the Responses protocol. The invariant: any events give deltas, a ProviderError or
 a ProtocolError, and what is told many times is said once."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from contextlib import suppress
@@ -388,13 +389,17 @@ def test_what_an_item_holds_at_its_start_is_not_told_twice() -> None:
     assert answer(start).text() == "Fo"
     part = event("content_part.added", item_id="i", content_index=0, part=said_text("Fo"))
     assert answer(part, text("Fo"), text("ur")).text() == "Four"
+    thought = {"type": "summary_text", "text": "So"}
+    part = event("reasoning_summary_part.added", item_id="i", summary_index=0, part=thought)
+    assert answer(part, summary("So"), summary(".")).reasoning() == "So."
 
 
 CITED = {"type": "url_citation", "url": "https://a.example", "start_index": 0, "end_index": 2}
 OTHER = {"type": "file_citation", "file_id": "file_1"}
 
 
-def test_citations_are_told_once() -> None:
+@pytest.mark.parametrize("told", [[CITED, OTHER], [CITED, OTHER, None]])
+def test_citations_are_told_once(told: list[Any]) -> None:
     (item,) = contents(
         text("It orbits."),
         event("output_text.annotation.added", item_id="i", content_index=0, annotation=CITED),
@@ -402,9 +407,9 @@ def test_citations_are_told_once() -> None:
             "content_part.done",
             item_id="i",
             content_index=0,
-            part=said_text("It orbits.", annotations=[CITED, OTHER, None]),
+            part=said_text("It orbits.", annotations=told),
         ),
-        done("message", "i", content=[said_text("It orbits.", annotations=[CITED, OTHER, None])]),
+        done("message", "i", content=[said_text("It orbits.", annotations=told)]),
     )
     assert item.message_contents[0].annotations == [CITED, OTHER]
 
@@ -457,6 +462,34 @@ def test_parts_of_another_kind_are_carried_through() -> None:
     assert item.block == louder
 
 
+def test_other_parts_are_told_when_they_are_whole_each_as_a_block() -> None:
+    start = event("content_part.added", item_id="i", content_index=0, part={"type": "output_audio"})
+    assert deltas(start) == []
+    parts = [{"type": "output_audio", "data": data} for data in ("AAAA", "BBBB")]
+    ends = [
+        event("content_part.done", item_id="i", content_index=i, part=part)
+        for i, part in enumerate(parts)
+    ]
+    items = contents(start, *ends)
+    assert [(item.index, item.block) for item in items] == list(enumerate(parts))
+
+
+def test_a_part_that_is_whole_at_once_begins_its_block() -> None:
+    end = event("content_part.done", item_id="i", content_index=0, part=said_text("a"))
+    assert deltas(end) == [
+        d.BlockStart(0, "text"),
+        d.BlockInfo(0, id="i"),
+        d.TextDelta(0, "a"),
+    ]
+    refusal = {"type": "refusal", "refusal": "No."}
+    assert answer(done("message", "i", content=[refusal])).refusal() == "No."
+
+
+def test_a_piece_of_no_part_is_of_the_first() -> None:
+    end = event("content_part.done", item_id="i", content_index=0, part=said_text("ab"))
+    assert texts(contents(piece("output_text", "a"), end)) == [(0, "ab")]
+
+
 def test_parts_that_are_counted_in_another_way_are_the_same_parts() -> None:
     events = [
         text("a", part=3),
@@ -469,7 +502,7 @@ def test_parts_that_are_counted_in_another_way_are_the_same_parts() -> None:
 @pytest.mark.parametrize("kind", ["output_text", "reasoning_text", "summary_text"])
 def test_parts_that_are_not_counted_follow_each_other(kind: str) -> None:
     name = f"reasoning_{kind}" if kind == "summary_text" else kind
-    parts = [{"type": kind, "text": "a"}, {"type": kind, "text": "bc"}]
+    parts = [{"type": kind, "text": piece} for piece in ("a", "bc", "d")]
     of_item = "summary" if kind == "summary_text" else "content"
     said = deltas(
         event("content_part.added", item_id="i", part={"type": kind, "text": ""}),
@@ -480,12 +513,14 @@ def test_parts_that_are_not_counted_follow_each_other(kind: str) -> None:
         piece(name, "b"),
         piece(name, "c"),
         event("content_part.done", item_id="i", part=parts[1]),
+        event("content_part.added", item_id="i", part={"type": kind, "text": ""}),
+        piece(name, "d"),
         done("message" if kind == "output_text" else "reasoning", "i", None, **{of_item: parts}),
     )
     pieces = [one for one in said if isinstance(one, TEXT_DELTAS)]
-    assert [one.text for one in pieces] == ["a", "b", "c"]
+    assert [one.text for one in pieces] == ["a", "b", "c", "d"]
     places = {getattr(one, "part", one.index) for one in pieces}
-    assert places == ({0} if kind == "reasoning_text" else {0, 1})
+    assert places == ({0} if kind == "reasoning_text" else {0, 1, 2})
 
 
 @pytest.mark.parametrize(
@@ -529,6 +564,11 @@ def test_parts_of_a_summary_are_told_once_each() -> None:
     ]
 
 
+def test_a_part_of_a_summary_may_come_without_its_type() -> None:
+    end = event("reasoning_summary_part.done", item_id="i", summary_index=0, part={"text": "So"})
+    assert deltas(end)[2:] == [d.ReasoningSummaryDelta(0, "So")]
+
+
 def test_reasoning_in_plain_words() -> None:
     (item,) = contents(
         added("reasoning", "i", summary=[], content=[], encrypted_content="", status="in_progress"),
@@ -568,6 +608,7 @@ def test_what_is_encrypted_is_told_when_it_is_whole_and_again_when_it_changes() 
     first: Dict = {"encrypted_content": "first"}
     said = deltas(
         added("reasoning", "i", encrypted_content="early"),
+        done("reasoning", "i", **first),
         done("reasoning", "i", **first),
         completed({"type": "reasoning", "id": "i", "encrypted_content": "last"}),
     )
@@ -695,6 +736,25 @@ def test_the_right_arguments_count(pieces: str, whole: str, expected: Dict) -> N
     assert (call.arguments, call.parse_error) == (expected, None)
 
 
+@pytest.mark.parametrize("whole", ['{ "a": 1 }', "nonsense", '{"a":1}', ""])
+def test_arguments_that_are_no_others_are_not_told_again(whole: str) -> None:
+    said = deltas(
+        added("function_call", "i", **function()),
+        arguments('{"a":1}'),
+        done("function_call", "i", **function(arguments=whole)),
+    )
+    assert [one for one in said if not isinstance(one, d.BlockInfo)] == [
+        d.ToolCallStart(0, "f", "call_a", "i"),
+        d.ToolArgumentsDelta(0, '{"a":1}'),
+        d.BlockEnd(0),
+    ]
+
+
+def test_the_text_of_arguments_that_are_an_object_is_as_a_model_writes_it() -> None:
+    said = deltas(done("function_call", "i", **function(arguments={"a": "é"})))
+    assert d.ToolArgumentsDelta(0, '{"a": "é"}') in said
+
+
 def test_two_interleaved_calls() -> None:
     first, second = calls(
         added("function_call", "i", 0, **function()),
@@ -758,7 +818,9 @@ def test_a_call_that_was_cut_is_never_finished(told: str, how: str) -> None:
 def test_a_call_that_was_whole_before_the_cut_is_finished() -> None:
     first = {"type": "function_call", "id": "i", **function(arguments="{}", status="completed")}
     for more in ([item_event("done", **first)], []):
-        response = answer(item_event("added", **first), *more, incomplete(first))
+        events = [item_event("added", **first), *more, incomplete(first)]
+        assert d.BlockEnd(0) in deltas(*events)
+        response = answer(*events)
         (call,) = response.tools()
         assert call.parse_error is None
         assert response.choices[0].finish_reason == "length"
@@ -809,8 +871,9 @@ def test_the_call_of_a_custom_tool_has_its_free_text_as_input(start: list[Dict])
 
 def test_free_text_comes_as_the_pieces_of_json() -> None:
     said = deltas(*CUSTOM)
-    told = "".join(one.text for one in said if isinstance(one, d.ToolArgumentsDelta))
-    assert json.loads(told) == {"input": 'print("é\n")'}
+    pieces = [one for one in said if isinstance(one, d.ToolArgumentsDelta)]
+    assert "".join(one.text for one in pieces) == '{"input":"print(\\"é\\n\\")"}'
+    assert {one.index for one in pieces} == {0}
 
 
 def test_free_text_that_differs_from_its_pieces_is_replaced() -> None:
@@ -841,6 +904,8 @@ def test_a_custom_tool_of_the_servers_own_is_carried_through() -> None:
     assert item.block == CUSTOM[-1]["item"]
     (item,) = contents(created(), piece("custom_tool_call_input", '{"a":1}'))
     assert item.block == {"type": "custom_tool_call", "id": "i", "input": '{"a":1}'}
+    (item,) = contents(created(), piece("custom_tool_call_input", '{"a":1}', None))
+    assert item.block == {"type": "custom_tool_call", "input": '{"a":1}'}
 
 
 # --- other items ------------------------------------------------------------------------------
@@ -919,6 +984,26 @@ def test_what_happens_to_a_hosted_tool_is_told() -> None:
     ]
 
 
+def test_an_item_that_ends_as_it_began_is_told_once() -> None:
+    search: Dict = {"type": "web_search_call", "id": "i", "status": "completed"}
+    events = [item_event("added", **search), item_event("done", **search), completed(search)]
+    assert deltas(*events)[:2] == [
+        d.OpaqueStart(0, "web_search_call", search, input_key="partial_input"),
+        d.BlockEnd(0),
+    ]
+
+
+def test_pieces_after_the_end_of_a_hosted_tool_are_skipped() -> None:
+    said, decoder = read(sse(*CODE, piece("mcp_call_arguments", "1"), CODE[2], arguments("1")))
+    assert said == deltas(*CODE)
+    assert decoder.skipped == 3
+
+
+def test_the_item_counts_more_than_the_pieces_of_its_input() -> None:
+    (item,) = contents(*CODE[:3], done("code_interpreter_call", "i", code="print(2)"))
+    assert item.block["code"] == "print(2)"
+
+
 @pytest.mark.parametrize("count", [4, 5])
 def test_the_input_of_a_hosted_tool_is_whole_without_its_item(count: int) -> None:
     (item,) = contents(*CODE[:count])
@@ -938,9 +1023,10 @@ def test_the_arguments_of_a_hosted_call_stay_text() -> None:
         [arguments('{"a":1}')],
         [event("mcp_call_arguments.done", item_id="i", arguments='{"a":1}')],
         [event("function_call_arguments.done", item_id="i", arguments='{"a":1}')],
+        [event("function_call_arguments.done", item_id="i", arguments='{"a":1}', name="f")],
     ):
         (item,) = contents(start, *events)
-        assert item.block["arguments"] == '{"a":1}'
+        assert item.block == {"type": "mcp_call", "id": "i", "name": "f", "arguments": '{"a":1}'}
 
 
 def test_pieces_of_unknown_input_are_kept_until_the_item_is_whole() -> None:
@@ -948,12 +1034,17 @@ def test_pieces_of_unknown_input_are_kept_until_the_item_is_whole() -> None:
         added("shell_call", "i", action={"commands": []}),
         event("shell_call_command.added", output_index=0, command_index=0, command=""),
         event("shell_call_command.delta", output_index=0, command_index=0, delta="l"),
-        event("shell_call_command.delta", output_index=0, command_index=0, delta={"stdout": "s"}),
+        event(
+            "shell_call_command.delta",
+            output_index=0,
+            command_index=0,
+            delta={"stdout": "s", "x": "!"},
+        ),
         event("shell_call_command.delta", output_index=0, command_index=0, delta=7),
         event("shell_call_command.done", output_index=0, command_index=0, command="ls"),
     ]
     (item,) = contents(*events)
-    assert item.block["partial_input"] == "ls"
+    assert item.block["partial_input"] == "ls!"
     (item,) = contents(*events, done("shell_call", "i", action={"commands": ["ls"]}))
     assert item.block == {"type": "shell_call", "id": "i", "action": {"commands": ["ls"]}}
     function_call = event("function_call_arguments.done", output_index=0, arguments="x")
@@ -1150,6 +1241,56 @@ def test_ids_count_more_than_places_in_an_output() -> None:
     assert response.text() == "a.b"
 
 
+def test_places_count_more_than_the_order_in_an_output() -> None:
+    response = answer(
+        text("b", "j", 1),
+        text("a", "i", 0),
+        completed(
+            {"type": "message", "id": "x", "content": [said_text("a.")]},
+            {"type": "message", "id": "y", "content": [said_text("b.")]},
+        ),
+    )
+    assert response.text() == "b.a."
+
+
+def test_a_call_of_another_tool_at_the_same_place_is_another_call() -> None:
+    made = calls(
+        added("function_call", "i", **function(name="f")),
+        completed(
+            {"type": "function_call", "id": "x", **function("call_x", name="g")},
+            {"type": "function_call", "id": "y", **function("call_y", name="f")},
+        ),
+    )
+    assert [(call.call_id, call.name) for call in made] == [("call_a", "f"), ("call_x", "g")]
+
+
+def test_starts_find_the_calls_that_pieces_without_ids_began() -> None:
+    first, second = calls(
+        arguments('{"a":', None, 0),
+        arguments('{"b":', None, 1),
+        added("function_call", "i", 0, **function(name="f")),
+        added("function_call", "j", 1, **function("call_b", name="g")),
+        arguments("1}", None, 0),
+        arguments("2}", None, 1),
+    )
+    assert (first.name, first.id, first.arguments) == ("f", "i", {"a": 1})
+    assert (second.name, second.id, second.arguments) == ("g", "j", {"b": 2})
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        added("function_call", "j", 0, **function("call_b")),
+        added("function_call", "j", None, **function("call_b")),
+        done("function_call", "j", None, **function("call_b")),
+    ],
+)
+def test_an_item_with_another_id_is_another_item(second: Dict) -> None:
+    at = second.get("output_index")
+    made = calls(added("function_call", "i", at, **function("call_a")), second)
+    assert [call.call_id for call in made] == ["call_a", "call_b"]
+
+
 def test_another_item_at_the_place_of_one_under_way() -> None:
     first, second = calls(
         added("function_call", "i", **function(name="f")),
@@ -1176,6 +1317,24 @@ def test_text_for_a_message_that_has_ended_is_kept() -> None:
 def test_a_piece_for_an_item_of_another_kind_begins_one() -> None:
     reasoning, message = contents(added("reasoning", "i"), text("a"), piece("reasoning_text", "Hm"))
     assert (reasoning.get_text(), message.get_text()) == ("Hm", "a")
+
+
+def test_a_part_for_an_item_of_another_kind_begins_one() -> None:
+    part = event("content_part.done", item_id="j", output_index=0, part=said_text("a"))
+    reasoning, message = contents(added("reasoning", "i", 0), part)
+    assert (reasoning.type, message.get_text()) == ("reasoning", "a")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"item_id": "i", "at": None}, {"item_id": "j", "at": None}),
+        ({"item_id": None, "at": 0}, {"item_id": None, "at": 1}),
+    ],
+)
+def test_ids_alone_or_places_alone_tell_items_apart(first: Dict, second: Dict) -> None:
+    events = [text("a", **first), text("b", **second), text("c", **first)]
+    assert texts(contents(*events)) == [(0, "ac"), (1, "b")]
 
 
 def test_without_any_start_or_end_all_text_is_kept() -> None:
@@ -1241,6 +1400,13 @@ def test_facts_of_the_response_are_told_when_they_change() -> None:
         ),
         d.Finish("stop", "completed"),
     ]
+
+
+@pytest.mark.parametrize("facts", [{"id": "resp_1"}, {"model": "m"}, {"store": True}])
+def test_one_fact_of_the_response_is_worth_telling(facts: Dict) -> None:
+    metadata = {name: facts[name] for name in facts if name == "store"} or None
+    expected = d.StreamInfo(facts.get("id"), facts.get("model"), metadata)
+    assert deltas(event("created", response=facts)) == [expected]
 
 
 def test_keepalives_are_signs_of_life() -> None:
@@ -1419,11 +1585,15 @@ def test_two_events_in_one_are_read_line_by_line() -> None:
 @pytest.mark.parametrize(
     ("data", "name", "named"),
     [
-        ('{"type":"response.output_text.delta","del', "response.output_text.delta", "text.delta'"),
-        ('{"type":"response.completed","response":{', "", "without a name"),
-        ("upstream connect error", "", "without a name"),
-        ("[" * 100_000, "", "without a name"),
-        ('{"type":"keepalive"}\nnonsense', "message", "'message'"),
+        (
+            '{"type":"response.output_text.delta","del',
+            "response.output_text.delta",
+            "event 'response.output_text.delta' is no JSON",
+        ),
+        ('{"type":"response.completed","response":{', "", "an event without a name is no JSON"),
+        ("upstream connect error", "", "an event without a name is no JSON"),
+        ("[" * 100_000, "", "an event without a name is no JSON"),
+        ('{"type":"keepalive"}\nnonsense', "message", "event 'message' is no JSON"),
     ],
 )
 def test_no_json_is_an_error_that_names_the_event(data: str, name: str, named: str) -> None:
@@ -1431,7 +1601,7 @@ def test_no_json_is_an_error_that_names_the_event(data: str, name: str, named: s
         data = data.replace("keepalive", "response.completed")
     with pytest.raises(ProtocolError) as caught:
         OpenAIResponsesDecoder().decode(ServerSentEvent(data.encode(), name))
-    assert named in caught.value.message
+    assert caught.value.message.startswith(named)
     assert len(caught.value.message) < 300
 
 
@@ -1513,6 +1683,11 @@ def test_the_name_may_say_that_an_event_is_an_error(payload: str) -> None:
     assert isinstance(failure(payload, "error"), ServerError)
 
 
+def test_an_error_in_words_says_them() -> None:
+    with pytest.raises(ServerError, match=r": \ufffdGone$"):
+        OpenAIResponsesDecoder().decode(ServerSentEvent(b"\xffGone", "error"))
+
+
 def test_a_known_event_named_error_is_that_event() -> None:
     for data in (text("a"), {**text("a"), "content_index": None}, event("future.event", x=1)):
         OpenAIResponsesDecoder().decode(ServerSentEvent(json.dumps(data).encode(), "error"))
@@ -1533,6 +1708,22 @@ def test_an_error_in_mid_stream_leaves_what_came() -> None:
 def test_a_cancelled_answer_is_an_error_that_will_not_pass(payload: Dict) -> None:
     error = failure(payload)
     assert (type(error), error.code, error.retryable) == (ProviderError, "cancelled", False)
+    assert error.message == "the provider says that the answer was cancelled"
+
+
+@pytest.mark.parametrize(("is_told", "ended"), [(False, []), (True, [1])])
+def test_a_call_that_was_under_way_when_the_answer_failed_is_not_finished(
+    is_told: bool, ended: list[int]
+) -> None:
+    call = {"type": "function_call", "id": "i", **function(arguments="{}")}
+    error = {"code": "server_error", "message": "Sorry"}
+    failed = event("failed", response={"error": error, "output": [call] if is_told else []})
+    begun = [added("function_call", "i", **function()), arguments("{}"), text("a", "j", 1)]
+    events = decode([sse(*begun, failed)], OpenAIResponsesDecoder())
+    said = [delta for told in itertools.islice(events, 3 + is_told) for delta in told]
+    assert [one.index for one in said if isinstance(one, d.BlockEnd)] == ended
+    with pytest.raises(ServerError, match="Sorry"):
+        next(events)
 
 
 # --- whole documents --------------------------------------------------------------------------
@@ -1563,8 +1754,6 @@ def test_a_document_without_a_status_has_no_reason(status: Any) -> None:
         ({"status": "failed", "error": None}, ServerError),
         ({"error": {"code": "server_error", "message": "Sorry"}}, ServerError),
         ({"status": "cancelled", "output": []}, ProviderError),
-        ({"status": "queued", "output": []}, UnexpectedResponse),
-        ({"status": "in_progress", "output": []}, UnexpectedResponse),
     ],
 )
 def test_documents_that_are_no_answer(response: Dict, cls: type[DhenaraStreamError]) -> None:
@@ -1573,6 +1762,24 @@ def test_documents_that_are_no_answer(response: Dict, cls: type[DhenaraStreamErr
         decoder.decode_document(json.dumps(response).encode())
     assert type(caught.value) is cls
     assert not decoder.complete
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_document_that_has_not_ended_is_no_answer(status: str) -> None:
+    body = json.dumps({"status": status, "output": []}).encode()
+    with pytest.raises(UnexpectedResponse, match=f"^the response has not ended, it is {status}$"):
+        OpenAIResponsesDecoder().decode_document(body)
+
+
+def test_the_error_of_a_failed_document_does_not_repeat_its_output() -> None:
+    decoder = OpenAIResponsesDecoder()
+    error = {"code": "server_error", "message": "Sorry"}
+    message = {"type": "message", "id": "i", "content": [said_text("a")]}
+    body = {"status": "failed", "error": error, "output": [message]}
+    said = decoder.decode_document(json.dumps(body).encode())
+    assert accumulate([said], complete=False).text() == "a"
+    assert decoder.failure is not None
+    assert decoder.failure.details["body"] == {"error": error}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import warnings
 from collections.abc import AsyncIterator
@@ -445,6 +446,28 @@ async def test_return_at_the_last_item_keeps_the_connection_for_the_next_call() 
         assert sim.connections.accepted == 1
 
 
+async def test_a_snapshot_on_the_way_does_not_keep_the_connection_from_the_next_call() -> None:
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        while True:
+            await read_request(stream)
+            await stream.send(http_response(sse(START, *[HELLO] * 100, END, STOP)))
+
+    async def ask() -> AIModelCallResponse | None:
+        response = await client.generate_async(prompt="Hi")
+        await anext(response.stream_generator)
+        response.snapshot()
+        final: AIModelCallResponse | None = None
+        async for _, final in response.stream_generator:
+            if final is not None:
+                return final
+        return final
+
+    async with peer(answer) as server, client_of(server.url) as client:
+        for _ in range(3):
+            assert await ask() is not None
+        assert server.connections == 1
+
+
 async def test_a_response_that_is_dropped_unread_warns_once_and_is_closed() -> None:
     async with Simulator(LONG, faults=SILENT) as sim, client_of(sim.url) as client:
         response = await client.generate_async(prompt="Hi")
@@ -500,6 +523,108 @@ async def test_a_cancelled_wait_gives_one_error_and_then_the_end() -> None:
         assert error_type(rest) == "StreamInterrupted"
         assert "cancelled" in error_of(rest)["message"]
         assert text_of(items) == THREE
+
+
+async def test_after_a_cancelled_loop_another_one_gives_the_error() -> None:
+    async with Simulator(LONG, faults=SILENT) as sim, client_of(sim.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        came = anyio.Event()
+
+        async def loop() -> None:
+            async for _ in response.stream_generator:
+                if text_so_far(response) == THREE:
+                    came.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(loop)
+            await came.wait()
+            group.cancel_scope.cancel()
+        rest = [item async for item in response.stream_generator]
+        assert error_type(rest) == "StreamInterrupted"
+        assert text_so_far(response) == THREE
+
+
+async def unending(stream: anyio.abc.SocketStream) -> None:
+    """A whole answer in a body that stays open, so that its connection is not let go at once."""
+    await read_request(stream)
+    await stream.send(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        + b"%x\r\n%b\r\n" % (len(WHOLE), WHOLE)
+    )
+
+
+async def until_complete(response: AIModelCallResponse) -> None:
+    while response.status is None or response.status.code != "success":
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_second_reader_takes_nothing_while_the_first_lets_the_connection_go() -> None:
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await unending(stream)
+        await told.wait()
+
+    async def first() -> None:
+        items.extend(await read(response))
+
+    items: list[Any] = []
+    told = anyio.Event()
+    async with peer(answer) as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        async with anyio.create_task_group() as group:
+            group.start_soon(first)
+            await until_complete(response)
+            with pytest.raises(UsageError, match="another task"):
+                await anext(response.stream_generator)
+        told.set()
+    assert is_complete(items)
+    assert text_of(items) == "Hello"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_of_asyncios_own_while_the_connection_goes_closes_it() -> None:
+    async def answer(stream: anyio.abc.SocketStream, _: int) -> None:
+        await unending(stream)
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        gone.set()
+
+    gone = anyio.Event()
+    async with peer(answer) as server, client_of(server.url) as client:
+        response = await client.generate_async(prompt="Hi")
+        reading = asyncio.create_task(read(response))
+        await until_complete(response)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        with anyio.fail_after(1):
+            await gone.wait()
+
+
+async def test_a_snapshot_while_a_failed_stream_closes_gives_the_error_once() -> None:
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield sse(START, HELLO, "{broken", "{again")
+
+        async def aclose(self) -> None:
+            leaving.set()
+            await leave.wait()
+
+    async def reader() -> None:
+        items.extend(await read(response))
+
+    items: list[Any] = []
+    leaving, leave = anyio.Event(), anyio.Event()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+    async with httpx.AsyncClient(transport=transport) as own:
+        client = client_of("http://localhost", http_client=own)
+        response = await client.generate_async(prompt="Hi")
+        async with anyio.create_task_group() as group:
+            group.start_soon(reader)
+            await leaving.wait()
+            response.snapshot()
+            leave.set()
+    assert len(items) == 2
+    assert error_type(items) == "ProtocolError"
 
 
 async def test_a_cancelled_task_closes_the_connection_and_keeps_what_came() -> None:

@@ -196,16 +196,16 @@ def test_a_bug_in_the_engine_is_raised_as_what_it_is(
     assert caught.value is bug
 
 
-def test_a_bug_between_two_batches_follows_what_came_and_is_raised_once(
+def test_a_bug_between_two_waits_follows_what_came_and_is_raised_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     original = ChatStream.wait
-    batches = 0
+    waits = 0
 
     async def broken(stream: ChatStream, *, opening: bool = False) -> None:
-        nonlocal batches
-        batches += not opening
-        if batches > 1:
+        nonlocal waits
+        waits += not opening
+        if waits > 1:
             raise ZeroDivisionError("oh")
         await original(stream, opening=opening)
 

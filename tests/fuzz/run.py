@@ -21,7 +21,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"
-_WORDS = re.compile(rb'"[A-Za-z_.]{2,40}"')
+_WORDS = re.compile(rb'"([A-Za-z_.]{2,40})"|^([A-Za-z-]{2,40})(?= ?:)', re.MULTILINE)
 
 
 def main() -> int:
@@ -71,9 +71,10 @@ def _fuzz(name: str, seconds: int) -> int:
 
 
 def _dictionary(name: str) -> bytes:
-    """The words of the known inputs, as libFuzzer reads them."""
+    """The words of the known inputs, names of fields too, as libFuzzer reads them."""
     inputs = [path.read_bytes() for path in sorted((CORPUS / name).iterdir())]
-    return b"\n".join(sorted({word for data in inputs for word in _WORDS.findall(data)}))
+    words = {word for data in inputs for found in _WORDS.findall(data) for word in found if word}
+    return b"\n".join(b'"%b"' % word for word in sorted(words))
 
 
 def _run(name: str) -> None:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import h11
+
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
+from dhenara_stream.core.http1 import ChunkedBody, plain_head
 from dhenara_stream.core.sse import SSEDecoder
 from dhenara_stream.dialects.anthropic import AnthropicDialect
 from dhenara_stream.dialects.base import Dialect, StreamDecoder
@@ -47,6 +50,29 @@ def sse(data: bytes) -> None:
 def aws_eventstream(data: bytes) -> None:
     """Frames with right checksums become events, anything else one typed error, at any cuts."""
     _framed(data, lambda: AWSEventStreamDecoder(max_event_bytes=LIMIT), ProtocolError)
+
+
+def http1(data: bytes) -> None:
+    """A head is read as h11 reads it or left to h11; chunks do not depend on the cuts."""
+    body, pieces = cut(data)
+    head = plain_head(body)
+    if head is None:
+        assert _chunks([body]) == _chunks(pieces)
+        return
+    parser = h11.Connection(h11.CLIENT)
+    parser.send(h11.Request(method="POST", target="/", headers=[("host", "a")]))
+    parser.receive_data(body)
+    response = parser.next_event()
+    assert isinstance(response, h11.Response)
+    assert response.status_code == head.status
+    assert {name.decode() for name, _ in response.headers} == set(head.headers)
+    assert parser.trailing_data[0] == head.rest
+
+
+def _chunks(pieces: Iterable[bytes]) -> tuple[bytes, bool, bool, str]:
+    body = ChunkedBody()
+    read = b"".join([body.feed(piece) for piece in pieces])
+    return read, body.ended, body.surplus, body.error
 
 
 def _framed(data: bytes, framing: Framing, wanted: type[DhenaraStreamError]) -> None:
@@ -160,9 +186,12 @@ DIALECTS: dict[str, Dialect] = {
     "openai_responses": OpenAIResponsesDialect(),
     "gemini": GeminiDialect(),
 }
+for _dialect in DIALECTS.values():
+    _dialect.decoder()  # which loads it, while the fuzzer watches what is loaded
 TARGETS: dict[str, Target] = {
     "sse": sse,
     "aws_eventstream": aws_eventstream,
+    "http1": http1,
     **{name: streamed(dialect) for name, dialect in DIALECTS.items()},
     **{f"{name}_document": document(dialect) for name, dialect in DIALECTS.items()},
 }

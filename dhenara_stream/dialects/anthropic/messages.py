@@ -157,7 +157,7 @@ def _is_result_block(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     kind: Any = value.get("type")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return isinstance(kind, str) and _RESULT_BLOCKS.get(kind, "") in value
+    return isinstance(kind, str) and _RESULT_BLOCKS.get(kind) in value
 
 
 def _file(file: FilePayload, ids: CallIds) -> Blocks:
@@ -219,8 +219,7 @@ def _assistant(turn: Turn, ids: CallIds, model: BaseAIModel, last: bool) -> Bloc
         elif isinstance(part, TextPart):
             blocks += _text_part(part, ids)
         else:
-            name = getattr(part, "name", None)
-            raise ConfigError(f"messages: {name!r} cannot stand in a turn of the assistant's")
+            raise ConfigError(f"messages: {part.name!r} cannot stand in a turn of the assistant's")
     if not last:
         blocks = _without_open_hosted_calls(blocks)
     while blocks and blocks[-1]["type"] in _THINKING:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dhenara_stream.dialects.base import ChatRequest, ErrorReply, StreamDecoder, WireRequest
+from dhenara_stream.dialects.base import (
+    ChatRequest,
+    ErrorReply,
+    StreamDecoder,
+    WireRequest,
+    load_parts,
+)
 from dhenara_stream.dialects.errors import reply_error
 from dhenara_stream.errors import ProviderError
 
@@ -23,9 +29,13 @@ class GeminiDialect:
     def __init__(self, quirks: Quirks | None = None) -> None:
         self.quirks = quirks or Quirks()
 
+    def load(self) -> None:
+        """See :class:`~dhenara_stream.dialects.base.Dialect`."""
+        load_parts(__name__)
+
     def build_request(self, request: ChatRequest) -> WireRequest:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .request import build_request
+        from dhenara_stream.dialects.gemini.request import build_request
 
         return build_request(request, self.quirks)
 

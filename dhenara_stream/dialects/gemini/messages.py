@@ -256,8 +256,7 @@ def _model(turn: Turn, calls: _Calls, endpoint: AIModelEndpoint, server_side_too
         elif isinstance(part, TextPart):
             parts += _text(part.text)
         else:
-            name = getattr(part, "name", None)
-            raise ConfigError(f"messages: {name!r} cannot stand in a turn of the assistant's")
+            raise ConfigError(f"messages: {part.name!r} cannot stand in a turn of the assistant's")
     return parts if any(map(_says_something, parts)) else []
 
 

@@ -238,7 +238,7 @@ class _Choice:
         yield from self._on_grounding()
         if complete:
             yield from self._end_text()
-            if self._finish is not None and self._finish.reason in ("stop", "tool_calls"):
+            if self._finish is not None and self._finish.reason == "tool_calls":
                 yield from self._end_call()
 
     def _take_index(self) -> int:
@@ -347,7 +347,7 @@ class _Choice:
             index,
             as_text(call.get("name")),
             call_id=call_id,
-            arguments=None if streamed else {} if args is None else as_dict(args),
+            arguments=None if streamed else as_dict(args),
             metadata=metadata or None,
             choice=self.number,
         )

@@ -317,8 +317,7 @@ def _said(turn: Turn, ids: CallIds, place: Place) -> list[Dict]:
         elif isinstance(part, TextPart):
             answer.texts.append(part.text)
         else:
-            name = getattr(part, "name", None)
-            raise ConfigError(f"messages: {name!r} cannot stand in a turn of the assistant's")
+            raise ConfigError(f"messages: {part.name!r} cannot stand in a turn of the assistant's")
     return list(_message(answer, place))
 
 

@@ -57,7 +57,6 @@ from .tools import (
 
 __all__ = ["build_request"]
 
-
 DEFAULT_EFFORT = "medium"
 MAX_USER = 128
 
@@ -128,10 +127,7 @@ def _told_by_the_user(
     instructions: Sequence[SystemInstruction], words: str, turns: Sequence[Turn]
 ) -> list[Turn]:
     parts = [TextPart(item.get_formatted_text(), item.cache_control) for item in instructions]
-    first = Turn("user", [*parts, TextPart(words)])
-    if turns[0].role != "user":
-        return [first, *turns]
-    return [Turn("user", [*first.parts, *turns[0].parts]), *turns[1:]]
+    return [Turn("user", [*parts, TextPart(words)]), *turns]
 
 
 def _check_end(draft: ChatDraft, last: Dict) -> None:
@@ -334,7 +330,7 @@ def _by_object(draft: ChatDraft) -> Dict:
 
 def _by_thinking(draft: ChatDraft) -> Dict:
     _no_budget(draft)
-    effort = draft.effort() if draft.config.reasoning_effort else None
+    effort = draft.effort()
     return {"thinking": {"type": "enabled"}} | ({"reasoning_effort": effort} if effort else {})
 
 

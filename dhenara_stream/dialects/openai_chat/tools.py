@@ -151,7 +151,7 @@ def _output_choice(choice: Choice | None, output_tool: str, *, alone: bool) -> C
 def offered_tools(draft: ChatDraft, tools: list[Dict], choice: Choice | None) -> list[Dict]:
     """The tools of which the model may choose."""
     words = draft.quirks.tool_choice
-    if choice is None or words == "named":
+    if choice is None:
         return tools
     if choice.kind == "none" and words == "none":
         draft.note("tools", "left out, the API knows no other way to forbid them")

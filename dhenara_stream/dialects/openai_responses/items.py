@@ -188,18 +188,16 @@ class Part(Text):
     """A part of a message.
 
     Attributes:
-        sort: ``text``, or ``refusal``.
         facts: What has been told beside its text.
         annotations: How many of its citations have been told.
         logprobs: Of its tokens, as far as they came.
         others: What else is in it.
     """
 
-    __slots__ = ("annotations", "facts", "logprobs", "others", "sort")
+    __slots__ = ("annotations", "facts", "logprobs", "others")
 
     def __init__(self, index: int, sort: str) -> None:
         super().__init__(index, d.RefusalDelta if sort == "refusal" else d.TextDelta)
-        self.sort = sort
         self.facts = _Facts(index)
         self.annotations = 0
         self.logprobs: list[Any] = []

@@ -228,8 +228,7 @@ def _assistant(
         elif isinstance(part, TextPart):
             items += [_said(part.text)] if part.text.strip() else []
         else:
-            name = getattr(part, "name", None)
-            raise ConfigError(f"messages: {name!r} cannot stand in a turn of the assistant's")
+            raise ConfigError(f"messages: {part.name!r} cannot stand in a turn of the assistant's")
     return items
 
 
