@@ -237,10 +237,10 @@ class StreamBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Let the connection go: to the next request if the body was read, else close it."""
-        if not self.let_go():
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                await connection.aclose()
+        connection = self._connection
+        if connection is not None and not self.let_go():
+            self._connection = None
+            await connection.aclose()
 
     def let_go(self) -> bool:
         """As that of :class:`~.body.Body`."""

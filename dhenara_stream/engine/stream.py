@@ -223,13 +223,11 @@ class ChatStream:
         Raises:
             DhenaraStreamError: If it failed, and the config says so.
         """
-        final: AIModelCallResponse | None = None
         try:
             while not self.ended:
                 self.ready.clear()
                 await self.wait()
-            if self.ready:
-                final = self.ready[-1][1]
+            final = self.ready[-1][1] if self.ready else None
         finally:
             await self.release()
         return final or self.failure()

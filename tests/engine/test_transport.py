@@ -329,6 +329,28 @@ async def test_a_request_that_cannot_be_sent_fails_for_that_reason() -> None:
         await ask(Connections(Refusing(None), lambda: TRUSTING), "http://nowhere.invalid")
 
 
+class InPieces(Refusing):
+    """One whose answer comes in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(None)
+        self.pieces = list(pieces)
+
+    async def read(self, deadline: float) -> bytes:
+        return self.pieces.pop(0)
+
+    async def write(self, data: bytes) -> None: ...
+
+
+async def test_a_head_may_come_in_pieces() -> None:
+    whole = http_response(b"Hello", status=201)
+    connections = Connections(InPieces(whole[:9], whole[9:30], whole[30:]), lambda: TRUSTING)
+    reply = await ask(connections, "http://nowhere.invalid")
+    assert reply.status == 201
+    assert reply.headers["content-type"] == "text/event-stream"
+    assert await reply.body.read(math.inf) == b"Hello"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("x", "a\nb"), ("x", "a\rb"), ("x", "a\0"), ("x", "ä"), ("a b", "c"), ("", "c")],
