@@ -15,11 +15,12 @@ comes before an error is not lost: the call that meets it returns that, and sets
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
 
-__all__ = ["Body", "ChunkedBody", "Head", "SizedBody", "UnsizedBody", "plain_head"]
+__all__ = ["Body", "ChunkedBody", "Head", "SizedBody", "UnsizedBody", "joined", "plain_head"]
 
 _PLAIN_HEAD = re.compile(
     rb"HTTP/1\.1 [2-5][0-9]{2}(?: [\t -~]*)?\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~]*\r\n)*"
@@ -62,17 +63,22 @@ def plain_head(data: bytes) -> Head | None:
     end = data.find(b"\r\n\r\n") + 2
     if not _PLAIN_HEAD.fullmatch(data, 0, end):
         return None
-    headers: dict[str, str] = {}
-    for line in data[:end].decode("ascii").split("\r\n")[1:-1]:
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    fields = [line.partition(":") for line in data[:end].decode("ascii").split("\r\n")[1:-1]]
+    headers = joined((name.lower(), value.strip(" \t")) for name, _, value in fields)
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is None:
         known = length is None or (length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS)
     else:
         known = length is None and coding == "chunked"
     return Head(int(data[_STATUS]), headers, data[end + 2 :]) if known else None
+
+
+def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header fields by name; values of one name are one, with commas (RFC 9110, section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class UnsizedBody:
@@ -144,10 +150,9 @@ class ChunkedBody(UnsizedBody):
         try:
             if self.error:
                 return b""
-            if not self._left and not self._kept and self._trailers < 0:
-                chunk = _only_chunk(data)
-                if chunk:
-                    return chunk
+            between = not self._left and not self._kept and self._trailers < 0
+            if between and (chunk := _only_chunk(data)):
+                return chunk
             self._read(data, pieces)
         except ValueError as error:
             self.error = str(error)
@@ -245,9 +250,8 @@ Body = ChunkedBody | SizedBody | UnsizedBody
 def _only_chunk(data: bytes) -> bytes:
     """The chunk, if the bytes are one and no more: a live model's. Else nothing."""
     begin = data.find(b"\r\n") + 2
-    if begin > 1 and len(data) - begin - 2 == _chunk_size(data[: begin - 2]):
-        return data[begin:-2] if data.endswith(b"\r\n") else b""
-    return b""
+    is_whole = begin > 1 and len(data) - begin - 2 == _chunk_size(data[: begin - 2])
+    return data[begin:-2] if is_whole and data.endswith(b"\r\n") else b""
 
 
 @lru_cache(maxsize=1024)

@@ -155,7 +155,6 @@ class AsyncioSource(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
         self._is_paused = False
         self._has_ended = False
         self._error: BaseException | None = None
@@ -226,7 +225,7 @@ class AsyncioSource(asyncio.BufferedProtocol):
         """As that of :class:`~.sources.Source`."""
         if not self._pieces and not self._has_ended:
             self._deadline = deadline
-            if self._timer is None or deadline < self._timer_at:
+            if self._timer is None or deadline < self._timer.when():
                 self._set_timer()
             self._waiter = self._loop.create_future()
             try:
@@ -291,7 +290,6 @@ class AsyncioSource(asyncio.BufferedProtocol):
             self._timer.cancel()
             self._timer = None
         if self._deadline < math.inf:
-            self._timer_at = self._deadline
             self._timer = self._loop.call_at(self._deadline, self._ring)
 
     def _ring(self) -> None:

@@ -27,7 +27,14 @@ import msgspec
 
 from dhenara_stream._version import __version__
 from dhenara_stream.core.http1 import Body as Framing
-from dhenara_stream.core.http1 import ChunkedBody, Head, SizedBody, UnsizedBody, plain_head
+from dhenara_stream.core.http1 import (
+    ChunkedBody,
+    Head,
+    SizedBody,
+    UnsizedBody,
+    joined,
+    plain_head,
+)
 
 from .body import Reply
 from .sources import Network, Source
@@ -244,17 +251,12 @@ class StreamBody(httpx.AsyncByteStream):
 
     def let_go(self) -> bool:
         """As that of :class:`~.body.Body`."""
-        connection = self._connection
-        if connection is not None and self._is_whole:
+        connection, framing = self._connection, self._framing
+        whole = framing.ended and not (framing.surplus or self._begun)
+        if connection is not None and self._reusable and whole:
             self._connection = None
             connection.give_back()
         return self._connection is None
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether the next request can have the connection."""
-        framing = self._framing
-        return self._reusable and framing.ended and not (framing.surplus or self._begun)
 
     def drop(self) -> None:
         """Close the connection without waiting; from any thread."""
@@ -330,10 +332,8 @@ def _is_doubtful(headers: Mapping[str, str]) -> bool:
 
 
 def _head_of(response: h11.Response, rest: bytes) -> Head:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers:
-        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    fields = [(name.decode("ascii"), value.decode("latin-1")) for name, value in response.headers]
+    headers = joined(fields)
     return Head(response.status_code, headers, rest, response.http_version == b"1.1")
 
 

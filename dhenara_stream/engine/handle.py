@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from dhenara_stream.errors import UsageError
 from dhenara_stream.types.genai.dhenara.response import (
     AIModelCallResponse,
     ExternalApiCallStatus,
@@ -16,33 +15,25 @@ from dhenara_stream.types.genai.dhenara.response import (
 )
 from dhenara_stream.types.shared.api import SSEErrorResponse
 
-from .stream import LEFT_EARLY, ChatStream
+from .stream import ChatStream
 
 __all__ = ["AsyncChatStream"]
 
 
-class _State:
-    """What a stream and the loops over it share."""
-
-    __slots__ = ("core", "left_early", "ready")
-
-    def __init__(self, core: ChatStream) -> None:
-        self.core = core
-        self.ready = core.ready
-        self.left_early = False
-
-
 class _Items:
-    """What gives items. Both have this, since one coroutine that calls another costs double."""
+    """Gives the items of a stream.
 
-    _state: _State
+    The stream and the loops over it each are one of these: a coroutine that only calls another one
+    would double the price.
+    """
+
+    _core: ChatStream
 
     async def __anext__(self) -> StreamItem:
-        core, ready = self._state.core, self._state.ready
+        core = self._core
+        ready = core.ready
         if len(ready) > 1 and not core.reading:
             return ready.popleft()  # what needs a look is the last of what comes together
-        if self._state.left_early:
-            raise UsageError(LEFT_EARLY)
         if not ready or core.ended:  # ended: the connection goes before the last item does
             await core.wait()
             if not ready:
@@ -62,7 +53,6 @@ class AsyncChatStream(_Items):
 
     def __init__(self, core: ChatStream) -> None:
         self._core = core
-        self._state = _State(core)
         self._managed = False
 
     @property
@@ -79,7 +69,7 @@ class AsyncChatStream(_Items):
         return self._core.snapshot()
 
     def __aiter__(self) -> AsyncIterator[StreamItem]:
-        return _Loop(self, self._state)
+        return _Loop(self, self._core)
 
     async def aclose(self) -> None:
         """End the stream and close its connection. Safe at any time, from any task."""
@@ -102,7 +92,6 @@ class AsyncChatStream(_Items):
         core = self._core
         unread = len(core.ready) > (core.error is not None)  # an error that ended it is no answer
         if not self._managed and (unread or core.is_open or not core.ended):
-            self._state.left_early = True
             core.drop()
 
     def __del__(self) -> None:
@@ -121,9 +110,9 @@ class AsyncChatStream(_Items):
 class _Loop(_Items):
     """One ``async for``: when it is left early, the stream is too."""
 
-    def __init__(self, stream: AsyncChatStream, state: _State) -> None:
+    def __init__(self, stream: AsyncChatStream, core: ChatStream) -> None:
         self._stream = stream
-        self._state = state
+        self._core = core
 
     def __aiter__(self) -> Self:
         return self

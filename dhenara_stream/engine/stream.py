@@ -143,7 +143,7 @@ class ChatStream:
         self._scope: anyio.CancelScope | None = None
         self.reading = False
         self._left: anyio.Event | None = None
-        self._closing = False
+        self._closing = self._dropped = False
         self._delivered = False
         self._has_connection = False
         self._connecting = False
@@ -185,8 +185,10 @@ class ChatStream:
             opening: Wait for the response's head only.
 
         Raises:
-            UsageError: If another task is reading.
+            UsageError: If another task is reading, or the stream was dropped.
         """
+        if self._dropped:
+            raise UsageError(LEFT_EARLY)
         if self.reading:
             raise UsageError("this stream is being read by another task; read it from one only")
         self.reading = cancelled = True
@@ -264,7 +266,8 @@ class ChatStream:
         await self._close_body(reuse=self._complete)
 
     def drop(self) -> None:
-        """Let go without waiting: the event loop closes the connection."""
+        """Let go without waiting, of a loop that was left: the event loop closes the connection."""
+        self._dropped = True
         self.settle()
         self.abandon()
         self.ready.clear()
@@ -561,7 +564,7 @@ class ChatStream:
             raise translation(error, self.call.request.url) from error
         if data is not None:
             arrived = self._arrived_at = body.arrived
-            clocks.read = max(clocks.read, arrived)
+            clocks.read = max(clocks.read, arrived)  # it may have come before the reader did
             self._timing.bytes_received += len(data)
         return data
 

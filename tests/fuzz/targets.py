@@ -15,7 +15,7 @@ import h11
 
 from dhenara_stream.core.accumulator import Accumulator, AnswerFacts
 from dhenara_stream.core.aws_eventstream import AWSEventStreamDecoder
-from dhenara_stream.core.http1 import ChunkedBody, plain_head
+from dhenara_stream.core.http1 import ChunkedBody, joined, plain_head
 from dhenara_stream.core.sse import SSEDecoder
 from dhenara_stream.dialects.anthropic import AnthropicDialect
 from dhenara_stream.dialects.base import Dialect, StreamDecoder
@@ -65,7 +65,9 @@ def http1(data: bytes) -> None:
     response = parser.next_event()
     assert isinstance(response, h11.Response)
     assert response.status_code == head.status
-    assert {name.decode() for name, _ in response.headers} == set(head.headers)
+    assert (
+        joined((name.decode(), value.decode()) for name, value in response.headers) == head.headers
+    )
     assert parser.trailing_data[0] == head.rest
 
 

@@ -32,7 +32,7 @@ class AnthropicDialect:
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .stream import AnthropicDecoder
+        from dhenara_stream.dialects.anthropic.stream import AnthropicDecoder
 
         return AnthropicDecoder()
 

@@ -41,12 +41,12 @@ class GeminiDialect:
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .stream import GeminiDecoder
+        from dhenara_stream.dialects.gemini.stream import GeminiDecoder
 
         return GeminiDecoder()
 
     def error(self, reply: ErrorReply) -> ProviderError:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .wire import informed
+        from dhenara_stream.dialects.gemini.wire import informed
 
         return informed(reply_error(reply))

@@ -43,7 +43,7 @@ class OpenAIChatDialect:
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .stream import OpenAIChatDecoder
+        from dhenara_stream.dialects.openai_chat.stream import OpenAIChatDecoder
 
         return OpenAIChatDecoder(lenient_end=self.quirks.lenient_end)
 

@@ -43,7 +43,7 @@ class OpenAIResponsesDialect:
 
     def decoder(self) -> StreamDecoder:
         """See :class:`~dhenara_stream.dialects.base.Dialect`."""
-        from .stream import OpenAIResponsesDecoder
+        from dhenara_stream.dialects.openai_responses.stream import OpenAIResponsesDecoder
 
         return OpenAIResponsesDecoder()
 
